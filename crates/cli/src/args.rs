@@ -141,6 +141,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SESSION")]
         session: String,
     },
+    /// Decide about one patch after the other on a terminal, then apply and reject at once
+    #[command(after_help = examples::REVIEW)]
+    Review(Review),
+    /// Edit what a patch stages, in your editor; saved, it is a new revision of the patch
+    #[command(after_help = examples::EDIT)]
+    Edit(Edit),
     /// Apply patches to the workspace: all of them or none
     #[command(visible_alias = "approve", after_help = examples::APPLY)]
     Apply(Apply),
@@ -316,6 +322,24 @@ pub(crate) struct Exec {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Review {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Review the rest of a set when some of its patches are stale or expired
+    #[arg(long)]
+    pub(crate) rest: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Stage an empty file when nothing of the text is left
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
 }
 
 /// What a command may change outside of the workspace.

@@ -229,6 +229,19 @@ impl Console {
         }
     }
 
+    /// Shows a diff in the program that the user wants to see diffs in, or in the pager, and waits until
+    /// the reader has left it.
+    pub(crate) fn view_diff(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
+    ) -> Result<(), Failure> {
+        self.page_diff();
+        let printed = self.diff(write);
+        self.is_for_viewer.set(false);
+        let has_left_early = printed.as_ref().is_err_and(|failure| failure.is_closed_pipe);
+        if self.paging.finish() && has_left_early { Ok(()) } else { printed }
+    }
+
     /// What was written through a pager, where a reader who has left it before its end goes on with
     /// what comes behind it.
     pub(crate) fn read(&self, printed: Result<(), Failure>) -> Result<(), Failure> {
@@ -309,6 +322,17 @@ impl Console {
         }
     }
 
+    /// Asks for a line; none where it is empty. What was typed before the question is no answer to it.
+    pub(crate) fn ask_line(&self, question: &str) -> Result<Option<String>, Failure> {
+        let failed = |source: io::Error| Failure::io("cannot ask", &source);
+        discard_typed_ahead().map_err(failed)?;
+        let mut err = io::stderr();
+        write!(err, "{question}").and_then(|()| err.flush()).map_err(failed)?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map_err(failed)?;
+        Ok(Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty()))
+    }
+
     /// Asks for a yes; anything else is a no. What was typed before the question is no answer
     /// to it.
     pub(crate) fn ask(&self, question: &str) -> Result<bool, Failure> {
@@ -379,14 +403,14 @@ pub(crate) fn json_line(object: &impl Serialize) -> String {
 
 /// Discards what the terminal holds and nobody has read.
 #[cfg(unix)]
-fn discard_typed_ahead() -> io::Result<()> {
+pub(crate) fn discard_typed_ahead() -> io::Result<()> {
     use rustix::termios::{QueueSelector, tcflush};
     Ok(tcflush(io::stdin(), QueueSelector::IFlush)?)
 }
 
 /// The same of the console's input.
 #[cfg(windows)]
-fn discard_typed_ahead() -> io::Result<()> {
+pub(crate) fn discard_typed_ahead() -> io::Result<()> {
     use std::os::windows::io::AsRawHandle as _;
     let console = io::stdin().as_raw_handle();
     // SAFETY: the handle is standard input's, which lives as long as the process.

@@ -43,6 +43,22 @@ pub(crate) const CAT: &str = "\
 Example:
   greenroom cat src/main.rs --session agent-1";
 
+pub(crate) const REVIEW: &str = "\
+One key each, without Enter; `?` lists them. Nothing is applied or rejected before the question at the
+end.
+
+Examples:
+  greenroom review            everything that is pending
+  greenroom review agent-1    the patches of a session";
+
+pub(crate) const EDIT: &str = "\
+The editor is the first of GREENROOM_EDITOR, the configuration's `editor`, VISUAL and EDITOR. The
+patch stays as it is if the text is saved unchanged or the editor fails.
+
+Examples:
+  greenroom edit p3
+  GREENROOM_EDITOR='code --wait' greenroom edit p3";
+
 pub(crate) const APPLY: &str = "\
 Examples:
   greenroom apply             shows everything that is pending, and asks

@@ -228,7 +228,12 @@ impl Failure {
         if matches!(command, Command::Propose(_)) {
             return Some("Read the file again and propose the change again.".to_owned());
         }
-        if self.patches.is_empty() || !matches!(command, Command::Apply(_) | Command::Diff(_)) {
+        if self.patches.is_empty()
+            || !matches!(
+                command,
+                Command::Apply(_) | Command::Review(_) | Command::Diff(_) | Command::Edit(_)
+            )
+        {
             return None;
         }
         let ids = names_of(&self.patches);
@@ -268,10 +273,12 @@ fn names_of(patches: &[PatchId]) -> String {
 /// What a failed command did not change.
 fn unchanged_by(command: &Command) -> Option<&'static str> {
     match command {
-        Command::Propose(_) | Command::Refresh { .. } => {
+        Command::Propose(_) | Command::Refresh { .. } | Command::Edit(_) => {
             Some("Nothing was staged and no file was changed.")
         }
-        Command::Apply(_) | Command::Undo(_) | Command::Redo { .. } => Some("No file was changed."),
+        Command::Apply(_) | Command::Review(_) | Command::Undo(_) | Command::Redo { .. } => {
+            Some("No file was changed.")
+        }
         Command::Discard { .. } => Some("Nothing was discarded."),
         Command::Session(Session::Close { .. }) => Some("The session was not closed."),
         _ => None,

@@ -327,6 +327,9 @@ pub(crate) struct PatchView<'a> {
     reason: Option<DiscardReason>,
     signature: Signature,
     revision: u32,
+    /// Whether the content is the reviewer's; left out where it is the agent's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    edited: bool,
     #[schemars(with = "Option<BaseJson>")]
     base: Option<&'a Base>,
     staged: Option<ContentJson>,
@@ -358,6 +361,7 @@ impl<'a> From<&'a Patch> for PatchView<'a> {
             reason: patch.reason,
             signature: patch.signature,
             revision: patch.revision,
+            edited: patch.edited,
             base: patch.base.as_ref(),
             staged: patch.staged.map(ContentJson::from),
             diff: DiffView {

@@ -19,6 +19,7 @@ mod failure;
 mod files;
 mod globs;
 mod json;
+mod keys;
 mod location;
 mod logging;
 mod nearest;

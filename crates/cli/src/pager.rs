@@ -75,22 +75,22 @@ impl Write for Pager {
     }
 }
 
-/// Where the signals of keys go while a pager runs.
+/// Where the signals of keys go while a pager or an editor runs.
 #[cfg(unix)]
-struct Interrupts([libc::sighandler_t; 2]);
+pub(crate) struct Interrupts([libc::sighandler_t; 2]);
 
 #[cfg(unix)]
 impl Interrupts {
     const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGQUIT];
 
     /// This process waits for its pager, which does what it likes with a Ctrl-C.
-    fn ignore() -> Self {
+    pub(crate) fn ignore() -> Self {
         // SAFETY: no handler is installed, and the pager, which would inherit that signals are
         // ignored, has been started already.
         Self(Self::SIGNALS.map(|signal| unsafe { libc::signal(signal, libc::SIG_IGN) }))
     }
 
-    fn restore(&self) {
+    pub(crate) fn restore(&self) {
         for (signal, handler) in Self::SIGNALS.into_iter().zip(self.0) {
             // SAFETY: the handler is what the signal had before.
             unsafe { libc::signal(signal, handler) };
@@ -99,15 +99,15 @@ impl Interrupts {
 }
 
 #[cfg(not(unix))]
-struct Interrupts;
+pub(crate) struct Interrupts;
 
 #[cfg(not(unix))]
 impl Interrupts {
-    fn ignore() -> Self {
+    pub(crate) fn ignore() -> Self {
         Self
     }
 
-    fn restore(&self) {}
+    pub(crate) fn restore(&self) {}
 }
 
 /// The command as the user's shell reads it, without a shell where it has nothing to read.

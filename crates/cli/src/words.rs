@@ -3,17 +3,19 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Each command with the words that people try for it.
-const WORDS: [(&str, &[&str]); 14] = [
+const WORDS: [(&str, &[&str]); 16] = [
     ("apply", &["accept", "commit", "merge", "ok", "yes", "submit", "push", "land"]),
     ("cat", &["print", "read"]),
     ("diff", &["changes", "compare", "preview", "show-diff", "view"]),
     ("discard", &["decline", "delete", "deny", "dismiss", "drop", "no", "remove", "rm"]),
     ("doctor", &["check", "diagnose", "fsck"]),
+    ("edit", &["amend", "modify"]),
     ("exec", &["test", "try", "verify"]),
     ("init", &["config", "configure", "install", "protect", "setup"]),
     ("log", &["events", "history", "reflog"]),
     ("propose", &["add", "put", "stage", "write"]),
     ("refresh", &["rebase", "update"]),
+    ("review", &["inspect", "interactive"]),
     ("run", &["sandbox", "shell", "spawn", "start", "wrap"]),
     ("session list", &["agents", "sessions"]),
     ("status", &["inbox", "info", "list", "ls", "pending", "queue", "st", "stat", "waiting"]),

@@ -112,6 +112,7 @@ pub(crate) fn patch_json(patch: &Patch) -> Value {
         "rename_to": patch.rename_to,
         "operation": patch.operation,
         "revision": patch.revision,
+        "edited": patch.edited,
         "signature": patch.signature.to_string(),
         "added": patch.diff.added,
         "removed": patch.diff.removed,

@@ -52,6 +52,7 @@ impl Decision {
             DiscardReason::Superseded => Self::Superseded,
             DiscardReason::SessionExpired => Self::Expired,
             DiscardReason::Undone => Self::Undone,
+            DiscardReason::Edited => Self::Edited,
         }
     }
 }

@@ -271,6 +271,16 @@ pub enum StagingError {
         /// Why it cannot be refreshed.
         reason: String,
     },
+    /// The reviewer cannot edit the patch as a text.
+    #[error("{patch} `{path}` cannot be edited: {reason}")]
+    NotEditable {
+        /// The patch.
+        patch: PatchId,
+        /// Its file.
+        path: RelPath,
+        /// Why it cannot be edited.
+        reason: String,
+    },
     /// The patch and the file's present content change the same lines.
     #[error("{patch} cannot be merged into `{path}`: {reason}; have the agent read it again")]
     MergeConflict {
@@ -637,6 +647,7 @@ impl StagingError {
             }
             Self::Path(_) | Self::StateDir { .. } => kind(Kind::Refused),
             Self::ModeRefused { path, .. } => file(Kind::Refused, path),
+            Self::NotEditable { path, patch, .. } => (Kind::Refused, Some(path), vec![*patch]),
             Self::NotByClient { path, patch } => (Kind::Refused, Some(path), vec![*patch]),
             Self::SignatureMismatch { .. } => kind(Kind::SignatureMismatch),
             Self::SessionNotOpen { .. } | Self::AlreadyAsked { .. } => kind(Kind::Closed),

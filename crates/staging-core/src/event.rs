@@ -46,8 +46,11 @@ pub enum Event {
         revision: u32,
         /// The signature that an approval of this patch alone names.
         signature: Signature,
-        /// The diff's figures and remarks.
+        /// The diff's figures, remarks and risks.
         diff: DiffSummary,
+        /// Whether the content is the reviewer's, who edited what the agent had proposed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        edited: bool,
     },
     /// An agent replaced or withdrew its patch.
     PatchSuperseded {

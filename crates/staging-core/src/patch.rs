@@ -53,6 +53,8 @@ string_enum! {
         SessionExpired = "session_expired",
         /// An undo reverted it, or what it builds on; `redo` applies it again.
         Undone = "undone",
+        /// The reviewer edited it: a new revision took its place.
+        Edited = "edited",
     }
 }
 
@@ -95,6 +97,8 @@ pub struct Patch {
     pub signature: Signature,
     /// 1, and one more each time the agent replaces it.
     pub revision: u32,
+    /// Whether its content is the reviewer's, who edited what the agent had proposed.
+    pub edited: bool,
     /// What the agent saw; `None` for a create.
     pub base: Option<Base>,
     /// The content after it is applied; `None` for a delete.
@@ -143,6 +147,7 @@ impl Patch {
             comments: Vec::new(),
             signature: Signature::from_bytes([0; 32]),
             revision: 1,
+            edited: false,
             base,
             staged,
             diff: DiffSummary::default(),

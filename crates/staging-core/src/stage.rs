@@ -5,6 +5,7 @@
 //! one transaction and its sync. A batch of one is a batch.
 
 mod commit;
+mod edit;
 pub(crate) mod import;
 mod large;
 pub(crate) mod moves;
@@ -19,7 +20,7 @@ mod resolve;
 mod step;
 pub(crate) mod view;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
@@ -223,6 +224,8 @@ impl Inner {
         view.forget_disk();
         let planned = std::mem::take(&mut view.planned);
         let mut steps = Vec::with_capacity(planned.len());
+        let moved: HashMap<RelPath, RelPath> =
+            view.moved.iter().map(|(from, to)| (to.clone(), from.clone())).collect();
         for (path, new) in planned {
             let old = view.stored_at(&path)?.map(Box::new);
             let mut step = Step { path, old, new, diff: None };
@@ -233,9 +236,11 @@ impl Inner {
                 && let Some(new) = &mut step.new
             {
                 let with_text = self.store.is_observed();
+                let before = std::mem::take(&mut new.diff.risks);
                 let (old, staged) = self.sides(view, new)?;
                 (new.diff, step.diff) = self.differ.summarise(new, &old, &staged, with_text);
                 new.diff.remarks.extend(self.dropped_capabilities(new)?);
+                view.mark_edits(step.old.as_deref(), moved.get(&step.path), new, before)?;
             }
             steps.push(step);
         }

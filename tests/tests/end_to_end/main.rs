@@ -12,6 +12,7 @@ mod confined;
 #[cfg(target_os = "linux")]
 mod copies;
 mod documents;
+mod editing;
 mod facade;
 mod full_replace;
 mod git_outside;
@@ -41,6 +42,7 @@ mod recovering;
 mod rejecting;
 #[cfg(target_os = "linux")]
 mod resuming;
+mod reviewing;
 mod risks;
 mod round_trip;
 #[cfg(target_os = "linux")]

@@ -3,18 +3,22 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 
 use end_to_end::{Fixture, spawn};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// The command on a pseudo-terminal of its own.
 pub(crate) struct Terminal {
     child: Child,
     controller: File,
     seen: String,
+    /// How much of that was returned by [`read_until`](Self::read_until).
+    read: usize,
 }
 
 impl Terminal {
@@ -23,7 +27,7 @@ impl Terminal {
     }
 
     /// The same, with something typed before the command has begun.
-    fn run_with_typed_ahead(stage: &Fixture, arguments: &[&str], typed: &str) -> Self {
+    pub(crate) fn run_with_typed_ahead(stage: &Fixture, arguments: &[&str], typed: &str) -> Self {
         Self::start(stage.command(arguments), (24, 80), typed)
     }
 
@@ -44,6 +48,8 @@ impl Terminal {
             rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
                 .expect("ours")
         };
+        // A key that suspends stops this group, which is not that of the tests.
+        command.process_group(0);
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&controller, size).expect("it is ours");
         if !command.get_envs().any(|(name, _)| name == "TERM") {
@@ -52,7 +58,45 @@ impl Terminal {
         command.stdin(open()).stdout(open()).stderr(open());
         controller.write_all(typed.as_bytes()).expect("the terminal takes it");
         let child = spawn(&mut command);
-        Self { child, controller, seen: String::new() }
+        Self { child, controller, seen: String::new(), read: 0 }
+    }
+
+    /// The command's process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Whether the terminal gives lines and shows what is typed, as a shell needs it.
+    pub(crate) fn is_as_before(&self) -> bool {
+        let modes = tcgetattr(&self.controller).expect("a terminal").local_modes;
+        modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+    }
+
+    /// Reads until this has come; what came since the last call.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(at) = self.seen[self.read..].find(text) {
+                let end = self.read + at + text.len();
+                let new = self.seen[self.read..end].to_owned();
+                self.read = end;
+                return new;
+            }
+            let count = self.controller.read(&mut buffer).unwrap_or_default();
+            assert!(count > 0, "`{text}` comes:\n{}", self.seen);
+            self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    }
+
+    /// Types this.
+    pub(crate) fn send(&mut self, typed: &str) {
+        self.controller.write_all(typed.as_bytes()).expect("the command listens");
+    }
+
+    /// Types this, and reads until that has come.
+    pub(crate) fn type_until(&mut self, typed: &str, text: &str) -> String {
+        self.send(typed);
+        self.read_until(text)
     }
 
     /// Reads until the command has asked.

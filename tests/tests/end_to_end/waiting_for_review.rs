@@ -78,7 +78,7 @@ fn without_a_command_greenroom_says_what_waits_and_what_to_do() {
     assert_eq!(
         shown,
         "1 patch +2 -1, 2 stale\n\
-         `greenroom diff` shows them, `greenroom apply` applies them\n\
+         `greenroom review` shows them one by one, `greenroom apply` applies them\n\
          `greenroom status` says what to do about what is stale, expired or in doubt\n"
     );
     let object = stage.run(["--json"]).expect(0).json();

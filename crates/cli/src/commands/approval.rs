@@ -21,20 +21,33 @@ pub(super) fn unasked(
     means: ApprovalMeans,
     command: &str,
 ) -> Result<Approval, Failure> {
-    let agent = crate::agent::in_environment();
-    if let (Some(agent), ApprovalMeans::Yes | ApprovalMeans::Library) = (agent, means) {
-        let settings = Settings::read(location.config_file.as_deref(), defaults(location))?;
-        if !settings.allows_yes_under_agents {
-            return Err(Failure::refused(format!(
-                "`{command}` is refused in the environment of {agent}, because it does not ask"
-            ))
-            .advise(
-                "The user can run it in a terminal of their own, or set `allow_yes_under_agents = \
-                 true` in their configuration.",
-            ));
-        }
+    if matches!(means, ApprovalMeans::Yes | ApprovalMeans::Library) {
+        refuse_under_agents(location, command, "because it does not ask")?;
     }
-    Ok(Approval { agent: agent.map(str::to_owned), ..Approval::by(means) })
+    let agent = crate::agent::in_environment().map(str::to_owned);
+    Ok(Approval { agent, ..Approval::by(means) })
+}
+
+/// Refuses a command of the reviewer in the environment of an agent, unless the user's configuration
+/// allows it.
+///
+/// # Errors
+/// `Refused`, with the reason.
+pub(super) fn refuse_under_agents(
+    location: &Location,
+    command: &str,
+    why: &str,
+) -> Result<(), Failure> {
+    let Some(agent) = crate::agent::in_environment() else { return Ok(()) };
+    let settings = Settings::read(location.config_file.as_deref(), defaults(location))?;
+    if settings.allows_yes_under_agents {
+        return Ok(());
+    }
+    let message = format!("`{command}` is refused in the environment of {agent}, {why}");
+    Err(Failure::refused(message).advise(
+        "The user can run it in a terminal of their own, or set `allow_yes_under_agents = \
+         true` in their configuration.",
+    ))
 }
 
 /// An approval by a yes to a question.

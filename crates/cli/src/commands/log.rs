@@ -22,7 +22,7 @@ const PAGE: usize = 256;
 const LINES_BYTES: usize = 32 * 1024;
 
 /// The fields of an event in the order in which they read best.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "apply",
     "patch",
     "session",
@@ -30,6 +30,7 @@ const FIELDS: [&str; 20] = [
     "operation",
     "path",
     "rename_to",
+    "edited",
     "patches",
     "attested_by",
     "approval",
@@ -185,6 +186,7 @@ pub(super) fn event_line(record: &EventRecord) -> String {
             Value::Array(items) => {
                 items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
             }
+            Value::Bool(true) if field == "edited" => "edited by the reviewer".to_owned(),
             Value::Object(_) if field == "approval" => {
                 // The client is named already.
                 if !fields["attested_by"].is_null() {

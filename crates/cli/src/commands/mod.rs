@@ -19,6 +19,8 @@ mod context;
 mod diff;
 mod discard;
 mod doctor;
+mod edit;
+mod editor;
 #[cfg(target_os = "linux")]
 mod exec;
 mod gc;
@@ -57,6 +59,7 @@ mod propose_private;
 mod recover;
 mod redo;
 mod refresh;
+mod review;
 #[cfg(target_os = "linux")]
 mod run;
 #[cfg(not(target_os = "linux"))]
@@ -240,6 +243,8 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
             Some(apply) => show_apply::show(context, apply),
             None => show::show(context, selection),
         },
+        Command::Review(arguments) => review::review(context, arguments),
+        Command::Edit(arguments) => edit::edit(context, arguments),
         Command::Cat { path, session } => cat::cat(context, path, session),
         Command::Apply(apply) => apply::apply(context, apply),
         Command::Discard { selection, reason, comment, yes } => {

@@ -154,7 +154,8 @@ fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {
         let how = each.approval.as_ref().map(|how| format!(", approved by {how}"));
         row("apply", &format_args!("{} {outcome}{}", each.apply, how.unwrap_or_default()));
     }
-    row("revision", &patch.revision);
+    let by = if patch.edited { ", edited by the reviewer" } else { "" };
+    row("revision", &format_args!("{}{by}", patch.revision));
     row("signature", &patch.signature);
     if let Some(base) = &patch.base {
         let (mode, bytes) = (base.content.mode, base.content.bytes);

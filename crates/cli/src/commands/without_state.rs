@@ -63,6 +63,14 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
             check_unknown(selection, location)?;
             show::print_none(console)
         }
+        Command::Review(review) => {
+            check_unknown(&review.selection, location)?;
+            Err(StagingError::NothingPending.into())
+        }
+        Command::Edit(edit) => {
+            check_unknown(&edit.selection, location)?;
+            Err(StagingError::NothingPending.into())
+        }
         Command::Cat { session, .. } => Err(unknown_session(session)),
         Command::Apply(apply) => {
             check_unknown(&apply.selection, location)?;

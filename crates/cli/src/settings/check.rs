@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) layer_bytes_max: Option<u64>,
     /// Whether agents may run commands by a tool of the MCP server.
     pub(crate) offers_run_command: bool,
+    /// The reviewer's editor, as a command.
+    pub(crate) editor: Option<String>,
     approves_by_elicitation: bool,
     elicitation_wait: Duration,
 }
@@ -66,6 +68,7 @@ impl Settings {
             policy: ApprovalRules::default(),
             layer_bytes_max: None,
             offers_run_command: false,
+            editor: None,
             approves_by_elicitation: false,
             elicitation_wait: Duration::from_secs(5 * 60),
         }
@@ -123,6 +126,7 @@ const MAX: u64 = i64::MAX as u64;
 const KEYS: &[Key<Settings>] = &[
     ("durable_proposals", Switch(|to, is| to.options.durable_proposals = is)),
     ("allow_yes_under_agents", Switch(|to, is| to.allows_yes_under_agents = is)),
+    ("editor", Text(|to, editor| to.editor = Some(editor.to_owned()))),
     ("allow_git", Switch(|to, is| to.options.allow_git = is)),
     ("allow_hard_links", Switch(|to, is| to.options.allow_hard_links = is)),
     ("allow_other_mounts", Switch(|to, is| to.options.allow_other_mounts = is)),

@@ -59,7 +59,7 @@ impl DiskOwner {
                 // Something else than what was approved is pending now.
                 Err(StagingError::NotPending {
                     patch,
-                    reason: Some(DiscardReason::Superseded),
+                    reason: Some(DiscardReason::Superseded | DiscardReason::Edited),
                     ..
                 }) if let Some(expected) = request.expect => {
                     return Err(inner.superseded(&self.patch(patch)?, expected)?);

@@ -4,7 +4,8 @@ use crate::ids::PatchId;
 use crate::patch::Patch;
 
 /// How a reviewer decides about everything that is pending.
-pub const HOW_TO_REVIEW: &str = "`greenroom diff` shows them, `greenroom apply` applies them";
+pub const HOW_TO_REVIEW: &str =
+    "`greenroom review` shows them one by one, `greenroom apply` applies them";
 
 /// How many patches a command names one by one; of more it names the session.
 const NAMED_MAX: usize = 40;

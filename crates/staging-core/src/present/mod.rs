@@ -34,6 +34,7 @@ pub fn patch_line(patch: &Patch, plain_mode: Option<u32>) -> String {
     let whole = if diff.full_replace { ", full replacement" } else { "" };
     let kind = kinds(patch).unwrap_or_default();
     let kind = if kind.is_empty() { kind } else { format!(", {kind}") };
+    let edited = if patch.edited { ", edited by the reviewer" } else { "" };
     let mode = mode(patch, plain_mode).map(|mode| format!(", mode {mode}")).unwrap_or_default();
     let revision = match patch.revision {
         1 => String::new(),
@@ -42,7 +43,7 @@ pub fn patch_line(patch: &Patch, plain_mode: Option<u32>) -> String {
     if patch.kind() == EntryKind::Directory && !patch.changes_kind() {
         return format!("{id} {operation} {path}{to} (directory{mode}{revision})");
     }
-    format!("{id} {operation} {path}{to} ({numbers}{whole}{kind}{mode}{revision})")
+    format!("{id} {operation} {path}{to} ({numbers}{whole}{kind}{mode}{revision}{edited})")
 }
 
 /// What a patch is about, unless that is a file before and after.

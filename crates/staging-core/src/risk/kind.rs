@@ -15,6 +15,8 @@ string_enum! {
         /// The whole content is replaced: it is binary or too long to be compared, or hardly a line
         /// of it is left.
         FullReplacement = "full_replacement",
+        /// The agent has replaced what the reviewer had edited.
+        EditReplaced = "edit_replaced",
         /// A file loses more than 90 % of its bytes.
         Shrunk = "shrunk",
         /// The line endings, the encoding or the byte order mark change.
@@ -37,7 +39,7 @@ string_enum! {
 }
 
 /// How many kinds there are.
-pub(crate) const KINDS: usize = 12;
+pub(crate) const KINDS: usize = 13;
 
 impl RiskKind {
     /// What a line of such risks begins with.
@@ -46,6 +48,7 @@ impl RiskKind {
             Self::Deletion => "deleted",
             Self::Replaced => "removed and created again",
             Self::FullReplacement => "replaced as a whole",
+            Self::EditReplaced => "replaces your edit",
             Self::Shrunk => "shrunk by more than 90 %",
             Self::Encoding => "encoding or line endings",
             Self::Executable => "executable",

@@ -98,7 +98,7 @@ impl Inner {
                 self.refer(write, view, step, step.taken_over(), taken)?;
             }
         }
-        self.discard_old(write, steps, rows)?;
+        self.discard_old(write, view, steps, rows)?;
         // Usually there are none, and no search is needed.
         let settled = match patches::any_lapsed(write)? {
             true => settle_lapsed(write, view.session, steps)?,
@@ -119,6 +119,12 @@ impl Inner {
                 path: patch.path,
             })?;
         }
+        if view.is_reviewers {
+            for step in steps.iter() {
+                let (Some(old), Some(by)) = (step.superseded(), step.now()) else { continue };
+                decisions::note(write, old, Decision::Edited, Some(by.id))?;
+            }
+        }
         for (old, path) in &view.refreshed {
             let by = step_at(steps, path).and_then(Step::now).map(|now| now.id);
             decisions::note(write, *old, Decision::Refreshed, by)?;
@@ -128,7 +134,18 @@ impl Inner {
         Ok(())
     }
 
-    fn discard_old(&self, write: &mut Write<'_>, steps: &[Step], rows: &Rows<'_>) -> Attempt<()> {
+    fn discard_old(
+        &self,
+        write: &mut Write<'_>,
+        view: &View<'_>,
+        steps: &[Step],
+        rows: &Rows<'_>,
+    ) -> Attempt<()> {
+        // A patch that its own agent replaced is not reported to it.
+        let reason = match view.is_reviewers {
+            true => DiscardReason::Edited,
+            false => DiscardReason::Superseded,
+        };
         for step in steps.iter().filter(|step| !step.is_idle()) {
             let Some(old) = &step.old else { continue };
             let taken_over = match rows {
@@ -136,9 +153,10 @@ impl Inner {
                 // These rows refer to their contents already.
                 Rows::Prepared(_) => Vec::new(),
             };
-            let reason = DiscardReason::Superseded;
-            // A patch that its own agent replaced is not reported.
-            let needs = Needs::End { taken_over: &taken_over };
+            let needs = match step.keeps_old() && self.keeps_history() {
+                true => Needs::Stay,
+                false => Needs::End { taken_over: &taken_over },
+            };
             if patches::discard(write, old.id, reason, None, needs)? {
                 continue;
             }
@@ -207,6 +225,7 @@ impl Inner {
                 revision: patch.revision,
                 signature: patch.signature,
                 diff: patch.diff.clone(),
+                edited: patch.edited,
             };
             write.log_with_diff(event, step.diff.clone())?;
         }

@@ -523,7 +523,7 @@ fn edits_of_one_file(proposals: &[Proposal]) -> Vec<Edit<'_>> {
 
 /// A pending patch as a new one.
 fn anew(patch: Patch) -> Patch {
-    Patch { id: Patch::PLANNED, ..patch }
+    Patch { id: Patch::PLANNED, edited: false, ..patch }
 }
 
 pub(crate) fn check_mode(path: &RelPath, mode: Option<u32>) -> Result<()> {

@@ -133,7 +133,14 @@ impl View<'_> {
             return Err(StagingError::NotRefreshable { patch: patch.id, reason });
         }
         self.refreshed.push((patch.id, patch.path.clone()));
-        self.reapply(patch)
+        let touched = self.reapply(patch)?;
+        if let Some(planned) = touched.first().and_then(|path| self.planned.get_mut(path)) {
+            planned.iter_mut().for_each(|planned| {
+                planned.edited |= patch.edited;
+                planned.diff.risks.clone_from(&patch.diff.risks);
+            });
+        }
+        Ok(touched)
     }
 
     /// Plans a discarded patch again, on the file as it is now.

@@ -61,10 +61,20 @@ impl Step {
         self.old.as_ref().filter(|_| !self.is_idle()).map(|old| old.id)
     }
 
+    /// Whether the replaced patch can be shown afterwards: what the agent proposed and the reviewer
+    /// edited, and an edit that the agent replaced.
+    pub(crate) fn keeps_old(&self) -> bool {
+        let is_edited = |patch: &Option<Box<Patch>>| patch.as_ref().is_some_and(|it| it.edited);
+        is_edited(&self.old) != is_edited(&self.new)
+    }
+
     /// The contents to which both the old and the new patch refer, usually the base. Their references
     /// are left as they are counted.
     pub(crate) fn taken_over(&self) -> Vec<Digest> {
         let (Some(old), Some(new)) = (&self.old, &self.new) else { return Vec::new() };
+        if self.keeps_old() {
+            return Vec::new();
+        }
         let mut held = old.contents();
         let mut take = |digest: &Digest| {
             let at = held.iter_mut().find(|held| held.is_some_and(|held| held.0 == *digest));

@@ -64,6 +64,8 @@ pub(crate) struct View<'a> {
     pub(crate) unproven: BTreeSet<RelPath>,
     /// Discarded patches that are planned again for a reviewer.
     pub(crate) refreshed: Vec<(PatchId, RelPath)>,
+    /// Whether the reviewer plans the change, and not the agent.
+    pub(crate) is_reviewers: bool,
     /// Whether a symbolic link was planned.
     pub(crate) plans_link: bool,
     /// Whether a pending patch in the store brings one, once that was asked for.
@@ -162,6 +164,7 @@ impl<'a> View<'a> {
             has_raced: Cell::new(false),
             unproven: BTreeSet::new(),
             refreshed: Vec::new(),
+            is_reviewers: false,
             plans_link: false,
             has_links: Cell::new(None),
         }

@@ -27,7 +27,7 @@ macro_rules! select {
              revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode,
              base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode,
              staged_bytes, strategy, added, removed, full_replace, binary, remarks, created_ms,
-             updated_ms, apply, kept, batch, risks, comments FROM patches WHERE ",
+             updated_ms, apply, kept, batch, risks, comments, edited FROM patches WHERE ",
             $rest
         )
     };
@@ -48,6 +48,7 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
         signature: Signature::from_bytes([0; 32]),
         lapsed: row.get(8)?,
         revision: row.get(9)?,
+        edited: row.get(34)?,
         base: base(row)?,
         staged: staged(row)?,
         diff: DiffSummary {
@@ -288,9 +289,9 @@ pub(crate) fn insert(
          base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
          base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, strategy,
          added, removed, full_replace, binary, remarks, created_ms, updated_ms, state,
-         reason_text, risks)
+         reason_text, risks, edited)
          VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)",
+         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
         params![
             patch.session,
             patch.path.as_bytes(),
@@ -320,6 +321,7 @@ pub(crate) fn insert(
             state,
             owner,
             risks,
+            patch.edited,
         ],
     )?;
     Ok(PatchId(from_sql(connection.last_insert_rowid())))

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use crate::error::{Result, StagingError};
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 9;
+pub(crate) const SCHEMA: u32 = 10;
 
 /// How long a statement waits for another process's transaction.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -237,6 +237,11 @@ ALTER TABLE applies ADD COLUMN message TEXT;
 ALTER TABLE applies ADD COLUMN rule TEXT;
 ";
 
+/// What makes version 10 of version 9, in which only agents made revisions.
+const FROM_9: &str = "
+ALTER TABLE patches ADD COLUMN edited INTEGER NOT NULL DEFAULT 0;
+";
+
 /// What makes version 4 of version 3, which removed no directories.
 const FROM_3: &str = "
 ALTER TABLE applies ADD COLUMN removed_dirs TEXT;
@@ -333,18 +338,19 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let steps: &[&str] = match version(&transaction)? {
-        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8],
+        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
         1 => &[
             FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7,
-            FROM_8,
+            FROM_8, FROM_9,
         ],
-        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8],
-        3 => &[FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8],
-        4 => &[FROM_4, FROM_5, FROM_6, FROM_7, FROM_8],
-        5 => &[FROM_5, FROM_6, FROM_7, FROM_8],
-        6 => &[FROM_6, FROM_7, FROM_8],
-        7 => &[FROM_7, FROM_8],
-        8 => &[FROM_8],
+        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
+        3 => &[FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
+        4 => &[FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
+        5 => &[FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
+        6 => &[FROM_6, FROM_7, FROM_8, FROM_9],
+        7 => &[FROM_7, FROM_8, FROM_9],
+        8 => &[FROM_8, FROM_9],
+        9 => &[FROM_9],
         SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
     };

@@ -8,6 +8,7 @@ mod apply;
 mod chains;
 mod clock;
 mod decisions;
+mod edit;
 #[cfg(unix)]
 mod import;
 mod interleaved;

@@ -1,0 +1,133 @@
+//! What a reviewer has marked, patch by patch, while agents go on.
+
+use staging_core::{Patch, PatchId};
+
+/// What is to be done with a patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Approved,
+    /// With a reason for the agent.
+    Rejected(Option<String>),
+}
+
+/// A patch of the review.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) patch: Patch,
+    pub(super) mark: Option<Mark>,
+}
+
+/// The patches of a review, in the order in which they are shown.
+#[derive(Debug)]
+pub(super) struct Marks {
+    items: Vec<Item>,
+    /// The one that is shown, or how many there are at the end.
+    at: usize,
+}
+
+/// What has happened to a patch of the review meanwhile.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Another one has taken its place; a mark has fallen.
+    Replaced { old: PatchId, new: PatchId, was_marked: bool },
+    /// It is decided, or stale.
+    Gone(PatchId),
+}
+
+impl Marks {
+    pub(super) fn new(patches: Vec<Patch>) -> Self {
+        let items = patches.into_iter().map(|patch| Item { patch, mark: None }).collect();
+        Self { items, at: 0 }
+    }
+
+    /// The patch to be shown, with its number counted from 1; `None` at the end.
+    pub(super) fn current(&self) -> Option<(usize, &Item)> {
+        self.items.get(self.at).map(|item| (self.at + 1, item))
+    }
+
+    pub(super) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// Marks the current patch and goes to the next one.
+    pub(super) fn mark(&mut self, mark: Option<Mark>) {
+        if let Some(item) = self.items.get_mut(self.at) {
+            item.mark = mark;
+            self.at += 1;
+        }
+    }
+
+    /// Goes to the patch before.
+    pub(super) fn back(&mut self) {
+        self.at = self.at.saturating_sub(1);
+    }
+
+    /// Goes to the end.
+    pub(super) fn end(&mut self) {
+        self.at = self.items.len();
+    }
+
+    /// The current patch and those behind it without a mark, except those that a diff does not show.
+    pub(super) fn rest(&self) -> impl Iterator<Item = &Patch> {
+        let rest =
+            self.items[self.at.min(self.items.len())..].iter().filter(|it| it.mark.is_none());
+        rest.map(|item| &item.patch).filter(|patch| !patch.diff.full_replace)
+    }
+
+    /// Approves these and goes to the end.
+    pub(super) fn approve_rest(&mut self) {
+        for item in self.items[self.at..].iter_mut().filter(|item| item.mark.is_none()) {
+            if !item.patch.diff.full_replace {
+                item.mark = Some(Mark::Approved);
+            }
+        }
+        self.end();
+    }
+
+    /// Compares with what is pending in the sessions of the patches now. The first patch that was
+    /// replaced by another is the current one then.
+    pub(super) fn renew(&mut self, pending: &[Patch]) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let (mut kept, mut at) = (Vec::with_capacity(self.items.len()), self.at);
+        let mut first_replaced = None;
+        for (index, mut item) in std::mem::take(&mut self.items).into_iter().enumerate() {
+            let old = &item.patch;
+            let is_successor =
+                |patch: &&Patch| patch.session == old.session && patch.path == old.path;
+            if !pending.iter().any(|patch| patch.id == old.id) {
+                let Some(new) = pending.iter().find(is_successor) else {
+                    changes.push(Change::Gone(old.id));
+                    at -= usize::from(index < self.at);
+                    continue;
+                };
+                let was_marked = item.mark.is_some();
+                changes.push(Change::Replaced { old: old.id, new: new.id, was_marked });
+                first_replaced.get_or_insert(kept.len());
+                item = Item { patch: new.clone(), mark: None };
+            }
+            kept.push(item);
+        }
+        self.items = kept;
+        self.at = first_replaced.map_or(at, |first| first.min(at));
+        changes
+    }
+
+    pub(super) fn approved(&self) -> Vec<Patch> {
+        let approved = self.items.iter().filter(|item| item.mark == Some(Mark::Approved));
+        approved.map(|item| item.patch.clone()).collect()
+    }
+
+    /// What is rejected, each with its reason.
+    pub(super) fn rejected(&self) -> Vec<(&Patch, Option<&str>)> {
+        let each = self.items.iter().filter_map(|item| match &item.mark {
+            Some(Mark::Rejected(reason)) => Some((&item.patch, reason.as_deref())),
+            _ => None,
+        });
+        each.collect()
+    }
+
+    /// How many are not marked.
+    pub(super) fn undecided(&self) -> usize {
+        self.items.iter().filter(|item| item.mark.is_none()).count()
+    }
+}
