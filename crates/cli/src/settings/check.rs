@@ -43,7 +43,7 @@ pub(crate) struct Settings {
     pub(crate) confine_write: Vec<PathBuf>,
     /// Which ignored files that commands write are proposed.
     pub(crate) propose_ignored: Vec<String>,
-    /// Which sets a long-lived process applies without asking, if it is told to.
+    /// Which sets a long-lived process with `--apply-policy` applies without asking.
     pub(crate) policy: ApprovalRules,
     /// How much the commands of a session may write, what is not proposed included.
     pub(crate) layer_bytes_max: Option<u64>,

@@ -208,7 +208,9 @@ fn what_a_person_has_rejected_or_undone_is_not_approved_by_a_rule() {
     assert_eq!(world.pending().len(), 1, "it is pending again");
     decide(&world, &mut runner).expect("decided").expect_err("it is not applied again");
     propose(&world, "agent", vec![edit("docs/b.md", "two", "three")]);
-    decide(&world, &mut runner).expect("decided").expect_err("nor another version of it");
+    decide(&world, &mut runner)
+        .expect("decided")
+        .expect_err("another version of it is not applied either");
     assert_eq!(world.disk("docs/b.md").as_deref(), Some("1\n2\n3\n"));
 }
 
