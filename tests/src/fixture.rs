@@ -142,6 +142,8 @@ impl Fixture {
             .env("HOME", self.beside("home"))
             .env("XDG_CONFIG_HOME", self.beside("config"))
             .env("GREENROOM_STATE_DIR", self.beside("state"))
+            // A pager waits for a key.
+            .env("PAGER", "cat")
             .stdin(Stdio::null());
         command
     }

@@ -27,7 +27,7 @@ fn long() -> Fixture {
 
 fn with(stage: &Fixture, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = stage.command(arguments);
-    command.envs(environment.iter().copied());
+    command.env_remove("PAGER").envs(environment.iter().copied());
     command
 }
 
