@@ -570,7 +570,7 @@ fn a_command_is_tried_on_what_is_pending_and_its_result_counts_for_that_set(
     assert_eq!(fixture.tree(), before, "the workspace is as it was");
     let status = fixture.run(["status"]).expect(0);
     let text = String::from_utf8_lossy(&status.stdout);
-    assert!(text.contains("  exec: `sh -c cat f; wc -l < cache` passed, "), "{text}");
+    assert!(text.contains("exec: `sh -c cat f; wc -l < cache` passed, "), "{text}");
     assert_eq!(fixture.status()["exec"][0]["code"], 0);
     fixture.propose("f", "three\n");
     fixture.run(["apply", "--yes", "--require-exec"]).expect(4);

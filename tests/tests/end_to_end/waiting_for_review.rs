@@ -93,7 +93,7 @@ fn an_agent_that_stops_tells_its_user_what_waits(#[case] is_active: bool) {
     let mut call = call();
     call["stop_hook_active"] = json!(is_active);
     let message = stopped(&stage, &call);
-    let expected = "2 patches (+4 -2) wait, 1 stale: `greenroom diff` shows them, \
+    let expected = "2 patches (+4 -2) wait, 1 stale: `greenroom review` shows them one by one, \
                     `greenroom apply` applies them";
     assert_eq!(message, expected);
     stage.run(["discard", "--yes"]).expect(0);
