@@ -108,13 +108,14 @@ mod tests {
 
     #[test]
     fn every_example_is_a_command() {
-        let texts = [PROPOSE, DIFF, SHOW, CAT, APPLY, DISCARD, UNDO, REFRESH, WATCH, INIT];
+        let texts =
+            [PROPOSE, DIFF, SHOW, CAT, REVIEW, EDIT, APPLY, DISCARD, UNDO, REFRESH, WATCH, INIT];
         let lines: Vec<&str> = texts
             .iter()
             .flat_map(|text| text.lines())
             .filter_map(|line| line.strip_prefix("  greenroom "))
             .collect();
-        assert_eq!(lines.len(), 33);
+        assert_eq!(lines.len(), 37);
         for line in lines {
             // What it does stands behind the command; a shell reads the rest.
             let command = line.split("  ").next().unwrap_or_default();
