@@ -1,6 +1,7 @@
 //! Makes a capture ready for a view, which begins with what is pending in its session: what is known before a
 //! command starts.
 
+use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 
@@ -31,6 +32,17 @@ pub struct Beginning {
 }
 
 impl SessionCapture<'_> {
+    /// Waits until no other process makes a view of the session. Until the file is closed, from before a
+    /// view is looked for or prepared until it is recorded, no other process prepares one: it would
+    /// replace the layer that this one's view is about to show.
+    ///
+    /// # Errors
+    /// An error of the state directory.
+    pub fn begin_alone(&self) -> Result<File> {
+        create(&self.dir, self.layer)?;
+        Ok(self.dir.lock_beginning()?)
+    }
+
     /// Makes the capture ready for a view, which begins with what is pending in the session: imports what
     /// an earlier view has left, moves what is staged of it from the upper directory to a layer below, and
     /// records what the view shows. Of `wanted`, the rules of directories are collected here; what earlier

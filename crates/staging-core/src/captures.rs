@@ -217,7 +217,18 @@ impl CaptureDir {
     /// # Errors
     /// `Io`.
     pub fn lock(&self) -> Result<File> {
-        let (file, path) = self.lock_file()?;
+        let (file, path) = self.lock_file("lock")?;
+        file.lock().map_err(failed("lock", &path))?;
+        Ok(file)
+    }
+
+    /// Waits until no other process makes a view, and keeps others from making one until the file is
+    /// closed or the process has died. Taken before [`lock`](Self::lock), which is free meanwhile.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn lock_beginning(&self) -> Result<File> {
+        let (file, path) = self.lock_file("beginning")?;
         file.lock().map_err(failed("lock", &path))?;
         Ok(file)
     }
@@ -227,7 +238,7 @@ impl CaptureDir {
     /// # Errors
     /// `Io`.
     pub fn try_lock(&self) -> Result<Option<File>> {
-        let (file, path) = self.lock_file()?;
+        let (file, path) = self.lock_file("lock")?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -235,8 +246,8 @@ impl CaptureDir {
         }
     }
 
-    fn lock_file(&self) -> Result<(File, PathBuf)> {
-        let path = self.path.join("lock");
+    fn lock_file(&self, name: &str) -> Result<(File, PathBuf)> {
+        let path = self.path.join(name);
         let opened = match own_file::open(&path, Access::CreateNew) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 own_file::open(&path, Access::Write)

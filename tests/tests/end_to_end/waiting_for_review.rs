@@ -131,8 +131,10 @@ fn the_hook_never_keeps_an_agent_from_stopping(#[case] input: Vec<u8>) {
 fn a_hook_in_a_command_of_run_is_silent() {
     let Some(stage) = Fixture::with_view("auto") else { return };
     stage.propose("a", "x\n");
-    let hook =
-        format!("{} hook claude-code --stop < /dev/null", end_to_end::greenroom_binary().display());
+    let hook = format!(
+        "'{}' hook claude-code --stop < /dev/null",
+        end_to_end::greenroom_binary().display()
+    );
     let ran = stage.run(["run", "-q", "--", "sh", "-c", &hook]).expect(0);
     assert!(
         !String::from_utf8_lossy(&ran.stdout).contains("systemMessage"),

@@ -85,6 +85,7 @@ impl SessionCommand<'_> {
             confine: self.confine.clone(),
         };
         let start = || {
+            let _alone = capture.begin_alone().map_err(failure_of)?;
             let view = self.begin(console, capture, session, location, settings, &plan)?;
             if self.caller.is_some_and(Caller::has_gone) {
                 return Err(Failure::new(ErrorKind::Usage, "the command was called off"));

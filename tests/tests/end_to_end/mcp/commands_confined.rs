@@ -69,7 +69,7 @@ fn a_command_cannot_approve() {
     let configuration = fixture.beside("config/greenroom/config.toml");
     let before = fs::read(&configuration).expect("there");
     for command in ["apply --yes", "init claude-code --with-shell --yes", "mcp", "status"] {
-        let ran = shell(&mut client, &format!("{greenroom} {command} < /dev/null"));
+        let ran = shell(&mut client, &format!("'{greenroom}' {command} < /dev/null"));
         assert_eq!(ran["exit_code"], 4, "{command}: {ran}");
     }
     assert_eq!(fixture.read("f"), b"one\n");
