@@ -47,6 +47,7 @@ arguments! {
     /// `pending`
     Nothing {}
     /// `run_command`
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "commands run on Linux only"))]
     RunCommand {
         command: CommandLine,
         #[serde(default)] cwd: Option<String>,

@@ -179,7 +179,8 @@ mod pipe {
 mod pipe {
     use std::io;
 
-    pub(super) const WRITTEN_WHOLE: usize = 0;
+    /// Nothing is a pipe here.
+    pub(super) const WRITTEN_WHOLE: usize = 1;
 
     pub(super) fn is_standard_output() -> bool {
         false
