@@ -16,21 +16,31 @@ pub const INSIDE: &str = "inside";
 /// Mounts an empty directory or file over what is masked, and over every other name of it.
 pub(super) fn hide(plan: &Plan) -> Result<(), Failure> {
     let masked = plan.confine.iter().flat_map(|confine| &confine.masked).map(Path::new);
-    // A private directory may have taken it out of sight.
-    let masked = masked.filter(|path| path.symlink_metadata().is_ok());
-    let masks: Vec<&Path> = plan.masks.iter().map(Path::new).chain(masked).collect();
+    let masks = plan.masks.iter().map(|mask| (Path::new(mask), false));
     let table = Mounts::read().map_err(Failure::at(Step::Masks))?;
     let mut names = Vec::new();
-    for mask in &masks {
-        let others = table.other_names(mask).map_err(Failure::of(Step::Masks, mask))?;
-        names.extend(others.into_iter().map(|name| name.path));
-        names.push(PathBuf::from(mask));
+    for (mask, may_be_gone) in masks.chain(masked.map(|mask| (mask, true))) {
+        let others = match table.other_names(mask) {
+            Err(_) if may_be_gone && is_gone(mask) => continue,
+            others => others.map_err(Failure::of(Step::Masks, mask))?,
+        };
+        names.extend(others.into_iter().map(|name| (name.path, may_be_gone)));
+        names.push((PathBuf::from(mask), may_be_gone));
     }
     let mask = create(&plan.inside).map_err(Failure::at(Step::Masks))?;
-    for path in names {
-        cover(&mask, path.clone()).map_err(Failure::of(Step::Masks, &path))?;
+    for (path, may_be_gone) in names {
+        match cover(&mask, path.clone()) {
+            Err(_) if may_be_gone && is_gone(&path) => {}
+            covered => covered.map_err(Failure::of(Step::Masks, &path))?,
+        }
     }
     Ok(())
+}
+
+/// A private directory may have taken it out of sight, the user may not reach it, or the program that serves
+/// a socket has ended.
+fn is_gone(path: &Path) -> bool {
+    path.symlink_metadata().is_err()
 }
 
 /// Makes a file system in memory that holds one file and can no longer be changed.
