@@ -14,9 +14,10 @@ use staging_core::{
 use crate::args::{ColorChoice, Global};
 use crate::failure::Failure;
 use crate::json::Object;
-use crate::paging::{Paging, Reading};
+use crate::paging::Paging;
 use crate::paint::{Painter, paint_stat};
 use crate::recovery;
+use crate::rows::Rows;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -208,25 +209,21 @@ impl Console {
         }
     }
 
-    /// Writes a diff that a question is about: through the user's pager where it is longer than the
-    /// screen, of which `rows` are left for what comes behind it.
+    /// Writes a diff that a question is about, which no pager takes away from the question; returns whether
+    /// it is longer than the screen, of which `rows` are left for what comes behind it.
     pub(crate) fn diff_in_question(
         &self,
         rows: usize,
         write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
-    ) -> Result<Reading, Failure> {
+    ) -> Result<bool, Failure> {
         let screen = screen();
-        let mut long = self.paging.longer_than(screen.rows.saturating_sub(rows), screen.columns);
-        let written = buffered(&mut long, |out| {
+        let mut out = Rows::new(io::stdout().lock(), screen.columns);
+        buffered(&mut out, |out| {
             let mut painter = Painter::new(out, self.is_coloured);
             write(&mut painter)?;
             painter.flush().map_err(output_failed)
-        });
-        let reading = long.finish().map_err(|source| Failure::output(&source))?;
-        match written {
-            Err(failure) if reading != Reading::CutShort || !failure.is_closed_pipe => Err(failure),
-            _ => Ok(reading),
-        }
+        })?;
+        Ok(out.count() > screen.rows.saturating_sub(rows))
     }
 
     /// Shows a diff in the program that the user wants to see diffs in, or in the pager, and waits until

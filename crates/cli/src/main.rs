@@ -32,6 +32,7 @@ mod plugin_host;
 mod private_commits;
 mod recovery;
 mod root;
+mod rows;
 mod selection;
 mod selection_args;
 mod settings;

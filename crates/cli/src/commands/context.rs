@@ -8,7 +8,6 @@ use super::text::{lines, risks};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
-use crate::paging::Reading;
 use crate::selection::resolve;
 use crate::selection_args::SelectionArgs;
 
@@ -25,25 +24,18 @@ impl Context<'_> {
         resolve(selection, &self.layer, &self.location)
     }
 
-    /// Shows the diff of patches that a question is about. What was read in a pager may have left the
-    /// screen, so the question lists the patches then.
+    /// Shows the diff of patches that a question is about. Behind one that is longer than the screen it
+    /// lists the patches.
     pub(super) fn show_in_question(&self, patches: &[Patch]) -> Result<(), Failure> {
         /// Lines of the question itself, the signature included.
         const ROWS: usize = 4;
         let options = self.console.diff_options();
         let remarks: usize = patches.iter().map(|patch| patch.diff.remarks.len()).sum();
         let risks = risks(patches).lines().count();
-        let reading = self.console.diff_in_question(ROWS + remarks + risks, |out| {
+        let is_long = self.console.diff_in_question(ROWS + remarks + risks, |out| {
             self.layer.write_diff(patches, &options, out)
         })?;
-        if reading == Reading::OnScreen {
-            return Ok(());
-        }
-        self.console.text(&first_lines(patches))?;
-        if reading == Reading::CutShort {
-            self.console.warn("the pager was left before the end of the diff");
-        }
-        Ok(())
+        if is_long { self.console.text(&first_lines(patches)) } else { Ok(()) }
     }
 
     /// Warns that a change was made whose report cannot be written.
