@@ -40,7 +40,7 @@ impl<W: Write> Write for Rows<W> {
     }
 }
 
-/// How many characters of a line are shown: sequences that colour it are not, nor is its end.
+/// How many characters of a line are shown: not its end, and no sequence that colours it.
 fn width(line: &[u8]) -> usize {
     let text = String::from_utf8_lossy(line);
     let mut parts = text.trim_end_matches('\n').split('\x1b');

@@ -85,7 +85,7 @@ fn killed(user: &User<'_>) -> Result<usize> {
             ));
         }
         let patch = user.outside("set.patch", patch.as_bytes())?;
-        user.must(&["propose", "--patch", &patch, "--session", "killed"])?;
+        user.must(&["propose", "--patch", &patch, "--session", "kills"])?;
         let signature = user.signature()?;
         let mut apply = user.command(&["apply", "--expect", &signature]);
         let mut apply =
@@ -107,7 +107,7 @@ fn killed(user: &User<'_>) -> Result<usize> {
         }
         *ends.entry(all_new).or_insert(0) += 1;
         if all_old {
-            user.must(&["discard", "killed", "--yes"])?;
+            user.must(&["discard", "kills", "--yes"])?;
         }
     }
     let ended = |new| ends.get(&new).copied().unwrap_or(0);
