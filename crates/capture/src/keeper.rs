@@ -233,7 +233,9 @@ fn make(channel: &mut Channel, parent: u32, plan: &Plan) -> Result<Entered, Fail
     masks::hide(plan)?;
     enter(&plan.directory)?;
     let confined = Confined::of(plan.confine.as_ref());
+    let for_tool = plan.confine.as_ref().is_some_and(|confine| confine.for_tool);
     let identity = identity(confined).map_err(Failure::at(Step::Keeper))?;
+    let identity = Identity { for_tool, ..identity };
     Ok(Entered { identity, signals, bounds: Bounds::View(confined), lock: Some(lock) })
 }
 
@@ -374,6 +376,7 @@ fn identity(confined: Confined) -> io::Result<Identity> {
         user_namespace: processes::namespace("self", "user")?,
         mount_namespace: processes::namespace("self", "mnt")?,
         confined,
+        for_tool: false,
         mark: None,
     })
 }

@@ -142,6 +142,8 @@ pub struct Confine {
     pub masked: Vec<OsString>,
     /// What the command can connect to.
     pub network: Network,
+    /// Nothing is writable beyond what commands of an agent's tool may write.
+    pub for_tool: bool,
 }
 
 /// What a command can connect to.

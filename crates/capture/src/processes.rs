@@ -25,6 +25,9 @@ pub struct Identity {
     /// How far the view is confined.
     #[serde(default)]
     pub confined: Confined,
+    /// Whether it was made for a command of an agent's tool.
+    #[serde(default)]
+    pub for_tool: bool,
     /// The number by which the processes of a command are found that works in a copy, without
     /// namespaces of its own: the value of [`MARK`] in their environment. None for a view.
     #[serde(default)]
@@ -186,8 +189,9 @@ pub(crate) fn descendants() -> io::Result<Vec<Process>> {
 pub(crate) fn signal(process: &Process, signal: Signal) {
     let id = i32::try_from(process.id).ok().and_then(Pid::from_raw);
     let handle = id.and_then(|id| rustix::process::pidfd_open(id, PidfdFlags::empty()).ok());
-    // While the handle is open, the id is either this process's or nobody's.
-    let is_ours = || descendants().is_ok_and(|found| found.contains(process));
+    // While the handle is open, the id is either this process's or nobody's. Its name proves nothing: a
+    // process can change its own.
+    let is_ours = || descendants().is_ok_and(|found| found.iter().any(|one| one.id == process.id));
     if let Some(handle) = handle.filter(|_| is_ours()) {
         let _ = rustix::process::pidfd_send_signal(handle, signal);
     }

@@ -154,6 +154,7 @@ impl View {
             user_namespace: 0,
             mount_namespace: 0,
             confined: Confined::Not,
+            for_tool: false,
             mark: None,
         };
         // From here on the keeper ends with this value.

@@ -18,7 +18,7 @@ use rmcp::model::CallToolResult;
 use rmcp::service::RequestContext;
 use serde_json::{Map, Value};
 use staging_core::{DiffStagingLayer, Patch, Selector, Session, SessionId};
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
 
 use crate::arguments::{CommandLine, RunCommand};
 use crate::calls;
@@ -37,8 +37,13 @@ use self::progress::Progress;
 const TIMEOUT: Duration = Duration::from_secs(120);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
+/// How many calls may run or wait at once: each of them is a request that is not answered yet, and with too
+/// many of those the server does not read that one is cancelled.
+const CALLS_MAX: usize = 16;
+
 /// The commands of one server.
 pub(crate) struct Commands {
+    places: Semaphore,
     host: CommandHost,
     /// Held while a command of the session runs.
     slots: Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>,
@@ -63,7 +68,7 @@ struct Wanted {
 
 impl Commands {
     pub(crate) fn new(host: CommandHost, ended: watch::Receiver<bool>) -> Self {
-        Self { host, slots: Mutex::default(), ended }
+        Self { places: Semaphore::new(CALLS_MAX), host, slots: Mutex::default(), ended }
     }
 
     /// Runs the command of a call to its end.
@@ -76,6 +81,9 @@ impl Commands {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Failure> {
         let wanted = read(calls::arguments(Value::Object(arguments))?)?;
+        let _place = self.places.try_acquire().map_err(|_| {
+            Failure::new(format!("{CALLS_MAX} commands run or wait already: let one of them end"))
+        })?;
         let (timeout, session) = (wanted.timeout, guard.session.session.clone());
         let outputs = Outputs::default();
         let progress = Progress::start(context, outputs.clone());
@@ -99,7 +107,12 @@ impl Commands {
         progress.stop().await;
         let (outcome, stop, before) = ran?;
         let ended = match (outcome, stop) {
-            (_, Some(stop @ (Stop::Cancelled | Stop::Disconnected))) => return Err(ended_by(stop)),
+            (Outcome::Failed(_), Some(stop @ (Stop::Cancelled | Stop::Disconnected))) => {
+                return Err(not_run(stop));
+            }
+            (Outcome::Ended(_), Some(stop @ (Stop::Cancelled | Stop::Disconnected))) => {
+                return Err(ended_by(stop));
+            }
             (Outcome::Ended(ended), _) => ended,
             (Outcome::Failed(reason), _) => return Err(Failure::new(reason)),
             (Outcome::Gone, _) => {

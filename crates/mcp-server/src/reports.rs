@@ -130,8 +130,11 @@ fn unreported(report: &DecisionReport, tool: &str, result: &CallToolResult) -> V
     let patches = result.structured_content.as_ref().filter(|_| tool == wait::TOOL);
     let patches = patches.and_then(|structured| structured["patches"].as_array());
     let says = |decided: &&Decided| {
-        let id = decided.patch.id.to_string();
-        patches.is_some_and(|patches| patches.iter().any(|patch| patch["id"] == id.as_str()))
+        // The patch may have been decided since the answer was made.
+        let own = decision_json(decided);
+        let is_said =
+            |patch: &Value| patch["id"] == own["id"] && patch["decision"] == own["decision"];
+        patches.is_some_and(|patches| patches.iter().any(is_said))
     };
     report.decided.iter().filter(|decided| !says(decided)).cloned().collect()
 }

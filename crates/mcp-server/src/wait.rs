@@ -132,7 +132,7 @@ impl Waiting {
         let layer = self.layer.clone();
         match tokio::task::spawn_blocking(move || work(&layer)).await {
             Ok(worked) => worked,
-            Err(_) => Err(Failure::new("the tool panicked: nothing was changed")),
+            Err(_) => Err(Failure::new("the tool panicked: `pending` shows what is staged")),
         }
     }
 }
@@ -171,7 +171,7 @@ impl Patient<'_> {
                     () = context.ct.cancelled() => {
                         return Err(Failure::new("the call was cancelled"));
                     }
-                    // The client wants no more than the answers to what it has asked.
+                    // The input has ended: it is answered now.
                     () = has_ended(&mut ended) => return Ok(Woken::TimedOut),
                     _ = progress.tick() => report_progress(context, began, self.timeout).await,
                     Ok(()) = self.changes.0.changed(), if next.is_none() => {

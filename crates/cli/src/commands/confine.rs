@@ -68,7 +68,10 @@ pub(crate) fn confine(
     }
     allowed.extend(settings.confine_write.iter().filter_map(|path| real(path)));
 
-    make_own(command);
+    // A command of a tool cannot write to them anyway.
+    if !arguments.is_tool {
+        make_own(command);
+    }
     let needed: Vec<&Path> = masks.iter().map(Path::new).chain([root]).collect();
     let holds_needed = |path: &Path| needed.iter().any(|needed| needed.starts_with(path));
     let is_allowed = |path: &Path| allowed.iter().any(|allowed| path.starts_with(allowed));
@@ -102,6 +105,7 @@ pub(crate) fn confine(
         masked: list(masked),
         private: list(private),
         network,
+        for_tool: arguments.is_tool,
     }))
 }
 

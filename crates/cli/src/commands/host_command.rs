@@ -86,8 +86,14 @@ fn run(
     match report {
         Ok(report) => {
             report_rest(console, &report);
-            let patches = owner.select(&[Selector::Session(session.id)])?.patches;
-            remark_ignored(console, &capture, &patches)?;
+            // The command has run, whatever is known of its patches.
+            let named = owner
+                .select(&[Selector::Session(session.id)])
+                .map_err(Failure::from)
+                .and_then(|found| remark_ignored(console, &capture, &found.patches));
+            if let Err(failure) = named {
+                console.warn(&failure.sentences());
+            }
         }
         Err(failure) if failure.kind == ErrorKind::Closed => {
             console.warn("the session was closed: what the command wrote since is not staged");

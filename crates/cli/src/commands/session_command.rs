@@ -101,12 +101,18 @@ impl SessionCommand<'_> {
             took.set(begun.get().elapsed());
             let is_over = settle(console, view);
             let report = capture.import().map_err(failure_of);
+            // What is staged is reported, whatever else fails.
             if view.identity().mark.is_some() {
-                let differences = capture.differences().map_err(failure_of)?;
-                report_differences(console, self.unguarded, &differences);
+                match capture.differences().map_err(failure_of) {
+                    Ok(found) => report_differences(console, self.unguarded, &found),
+                    Err(failure) => console.warn(&format!(
+                        "whether the command changed the workspace itself is not known: {}",
+                        failure.message
+                    )),
+                }
             }
-            if is_over {
-                capture.record_end(view.identity()).map_err(failure_of)?;
+            if is_over && let Err(error) = capture.record_end(view.identity()) {
+                tracing::warn!(%error, "the end of the view is not recorded");
             }
             report
         });
@@ -120,8 +126,8 @@ impl SessionCommand<'_> {
         Ok(Ended { exit, took: took.get(), report })
     }
 
-    /// Joins the view of another command, or makes one. Where another process calls, which cannot know
-    /// better, it waits a while for a command that is just beginning or ending.
+    /// Joins the view of another command, or makes one. For a caller it tries again for a while: a program
+    /// cannot tell that this helps while another command begins or ends.
     fn begin(
         &self,
         console: &Console,
@@ -137,7 +143,11 @@ impl SessionCommand<'_> {
                 return Ok(view);
             }
             match self.make(console, capture, location, settings, plan.clone()) {
-                Err(failure) if failure.kind == ErrorKind::Busy && Instant::now() < until => {
+                Err(failure)
+                    if failure.kind == ErrorKind::Busy
+                        && Instant::now() < until
+                        && !self.caller.is_some_and(Caller::has_gone) =>
+                {
                     std::thread::sleep(BEGIN_AGAIN);
                 }
                 made => return made,
@@ -191,6 +201,13 @@ impl SessionCommand<'_> {
             return Ok(Some(view));
         }
         check_joined(identity.confined, Confined::of(plan.confine.as_ref()))?;
+        if self.caller.is_some() && !identity.for_tool {
+            let message =
+                "the other command of this session may write more than a command of a tool";
+            return Err(Failure::new(ErrorKind::Busy, message)
+                .advise("Wait for its end, or use another session.")
+                .exits_with(125));
+        }
         match View::join(identity, plan.workspace.clone(), plan.directory.clone(), keeper()) {
             Ok(view) => {
                 console.remark(&format!("{session}: joins the view of its other command"));

@@ -44,7 +44,10 @@ pub(super) fn answer(
     let patches = captured::import(layer, session.id).and_then(|()| pending(layer, session.id));
     let patches = match patches {
         Ok(patches) => patches,
-        Err(failure) if failure.session_ended => return Err(failure),
+        Err(mut failure) if failure.session_ended => {
+            failure.message = format!("the command has run and ended, and {}", failure.message);
+            return Err(failure);
+        }
         // The command has run, whatever is known of its patches.
         Err(failure) => {
             notes.push(format!("call `pending` to see what is staged: {}", failure.message));

@@ -102,6 +102,18 @@ fn a_cancelled_command_ends_with_everything_that_it_has_started() {
 }
 
 #[test]
+fn a_command_that_changes_its_name_all_the_time_ends_too() {
+    if !crate::users::has_programs(&["perl"]) {
+        return;
+    }
+    let Some(fixture) = allowed() else { return };
+    let mut client = client(&fixture);
+    let script = r#"exec perl -e '$SIG{TERM} = "IGNORE"; while (1) { $0 = "n" . $i++ }'"#;
+    let ran = run(&mut client, json!({"command": script, "timeout_s": 1}));
+    assert_eq!(ran["timed_out"], true, "{ran}");
+}
+
+#[test]
 fn a_command_whose_time_is_over_ends_with_everything_that_it_has_started() {
     let Some(fixture) = allowed() else { return };
     let mut client = client(&fixture);
