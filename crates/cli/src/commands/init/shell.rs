@@ -36,9 +36,14 @@ pub(super) fn check(
         let message = "`--with-shell` needs Linux: no other system shows a command a view";
         return Err(Failure::usage(message));
     }
-    if edited(init, scope, location)?.is_none() {
-        return Ok(());
+    match edited(init, scope, location)? {
+        Some(_) => check_consent(init, location, console),
+        None => Ok(()),
     }
+}
+
+/// Refuses what neither `--yes` nor an answer can agree to.
+fn check_consent(init: &Init, location: &Location, console: &Console) -> Result<(), Failure> {
     if init.yes {
         return unasked(location, ApprovalMeans::Yes, "init --with-shell --yes").map(drop);
     }
@@ -65,13 +70,18 @@ pub(super) fn change(
     location: &Location,
     console: &Console,
 ) -> Result<(), Failure> {
-    let Some((file, text)) = edited(init, scope, location)? else {
+    let remark_set = || {
         console.remark(match init.remove {
             false => "agents may run commands already: `mcp.run_command` is set",
             true => "`mcp.run_command` is not set",
         });
+    };
+    let Some((file, _)) = edited(init, scope, location)? else {
+        remark_set();
         return Ok(());
     };
+    // It may have been set, so that nothing was asked for, when `check` looked.
+    check_consent(init, location, console)?;
     let named = shown(file);
     let [table, key] = KEY;
     let line = format!("`{key} = true` under `[{table}]` in `{named}`");
@@ -93,6 +103,11 @@ pub(super) fn change(
         let otherwise = "your configuration was not changed";
         ask(console, "Change your configuration?", otherwise, "The agent's settings are changed.")?;
     }
+    // What the user has changed since the question stays.
+    let Some((file, text)) = edited(init, scope, location)? else {
+        remark_set();
+        return Ok(());
+    };
     config_file::replace(file, &text).map_err(|source| {
         Failure::io(format_args!("cannot change the configuration `{named}`"), &source)
     })?;
