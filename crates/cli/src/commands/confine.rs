@@ -79,9 +79,11 @@ pub(crate) fn confine(
     // A variable that is set to the home directory, or above it, would open all of it.
     let home = home().and_then(|home| real(&home));
     let opens_home = |path: &Path| home.as_deref().is_some_and(|home| home.starts_with(path));
-    let agents = found(&PATHS.agents).filter(|_| !arguments.is_tool);
-    let usual = found(&PATHS.writable).chain(agents);
-    let usual = usual.filter(|path| path.starts_with("/tmp") || !opens_home(path));
+    let agents: Vec<PathBuf> = found(&PATHS.agents).collect();
+    let own = agents.iter().filter(|_| !arguments.is_tool).cloned();
+    let usual = found(&PATHS.writable).chain(own);
+    let usual: Vec<PathBuf> =
+        usual.filter(|path| path.starts_with("/tmp") || !opens_home(path)).collect();
     let kept: Vec<PathBuf> = found(&PATHS.kept).collect();
     let private: Vec<PathBuf> = found(&PATHS.private)
         .filter(|path| path.is_dir() && is_outside(path) && !holds_needed(path))
@@ -90,11 +92,15 @@ pub(crate) fn confine(
     let is_private = |path: &Path| private.iter().any(|private| path.starts_with(private));
     // What stays of a private directory is shown in it again.
     let shown_again = kept.iter().filter(|path| is_private(path)).cloned();
-    let writable = usual.chain(allowed.iter().cloned()).chain(shown_again);
+    // Of what is writable nothing can be read-only again: what an agent keeps there is hidden from a tool.
+    let is_usual = |path: &Path| usual.iter().any(|usual| path.starts_with(usual));
+    let closed: Vec<PathBuf> =
+        agents.into_iter().filter(|path| arguments.is_tool && is_usual(path)).collect();
+    let writable = usual.into_iter().chain(allowed.iter().cloned()).chain(shown_again);
     let writable = writable.filter(|path| path.parent().is_some() && is_outside(path));
 
     let is_kept = |path: &Path| kept.iter().any(|kept| path.starts_with(kept));
-    let hidden = found(&PATHS.masked).chain(sockets()).chain(disks());
+    let hidden = found(&PATHS.masked).chain(closed).chain(sockets()).chain(disks());
     // A directory that holds something allowed is left to what is hidden in it one by one.
     let holds_allowed = |path: &Path| allowed.iter().any(|allowed| allowed.starts_with(path));
     let masked = hidden.filter(|path| is_outside(path) && !holds_needed(path) && !is_private(path));

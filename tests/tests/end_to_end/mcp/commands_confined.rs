@@ -60,6 +60,30 @@ fn a_command_is_confined_whatever_the_configuration_says() {
 }
 
 #[test]
+fn what_an_agent_keeps_in_a_cache_is_hidden_from_its_commands() {
+    let Some(home) = home() else { return };
+    as_everyone(home, |someone| {
+        own(someone, "home/.cache/codex/config.toml");
+        own(someone, "home/.cache/other");
+        someone.fixture.configure(ALLOWED);
+        someone.give();
+        let mut command = someone.command(&["mcp", "--session", "shared"]);
+        let cache = someone.fixture.beside("home/.cache");
+        command.env("CODEX_HOME", cache.join("codex"));
+        let mut client = Client::of(command);
+        client.greet("2025-06-18", json!({}));
+        let ran = shell(
+            &mut client,
+            "for path in ../home/.cache/codex/config.toml ../home/.cache/codex/new ../home/.cache/other; do
+                 { echo x >> $path; } 2> /dev/null && echo wrote $path
+             done",
+        );
+        assert_eq!(ran["stdout"], "wrote ../home/.cache/other\n", "{ran}");
+        assert_eq!(fs::read(cache.join("codex/config.toml")).expect("there"), b"one\n");
+    });
+}
+
+#[test]
 fn a_command_cannot_approve() {
     let Some(fixture) = allowed() else { return };
     fixture.write("f", "one\n");
