@@ -32,15 +32,15 @@ pub struct Beginning {
 }
 
 impl SessionCapture<'_> {
-    /// Waits until no other process makes a view of the session. Until the file is closed, from before a
-    /// view is looked for or prepared until it is recorded, no other process prepares one: it would
-    /// replace the layer that this one's view is about to show.
+    /// Keeps other processes from making a view of the session; `None` while one of them makes its own.
+    /// Until the file is closed, from before a view is looked for or prepared until it is recorded, no other
+    /// process prepares one: it would replace the layer that this one's view is about to show.
     ///
     /// # Errors
     /// An error of the state directory.
-    pub fn begin_alone(&self) -> Result<File> {
+    pub fn try_begin_alone(&self) -> Result<Option<File>> {
         create(&self.dir, self.layer)?;
-        Ok(self.dir.lock_beginning()?)
+        Ok(self.dir.try_lock_beginning()?)
     }
 
     /// Makes the capture ready for a view, which begins with what is pending in the session: imports what

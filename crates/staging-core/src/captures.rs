@@ -222,15 +222,13 @@ impl CaptureDir {
         Ok(file)
     }
 
-    /// Waits until no other process makes a view, and keeps others from making one until the file is
-    /// closed or the process has died. Taken before [`lock`](Self::lock), which is free meanwhile.
+    /// Keeps other processes from making a view until the file is closed or the process has died; `None`
+    /// while another one makes its own. Taken before [`lock`](Self::lock), which is free meanwhile.
     ///
     /// # Errors
     /// `Io`.
-    pub fn lock_beginning(&self) -> Result<File> {
-        let (file, path) = self.lock_file("beginning")?;
-        file.lock().map_err(failed("lock", &path))?;
-        Ok(file)
+    pub fn try_lock_beginning(&self) -> Result<Option<File>> {
+        self.try_lock_file("beginning")
     }
 
     /// [`lock`](Self::lock) without waiting: `None` while another process works here.
@@ -238,7 +236,11 @@ impl CaptureDir {
     /// # Errors
     /// `Io`.
     pub fn try_lock(&self) -> Result<Option<File>> {
-        let (file, path) = self.lock_file("lock")?;
+        self.try_lock_file("lock")
+    }
+
+    fn try_lock_file(&self, name: &str) -> Result<Option<File>> {
+        let (file, path) = self.lock_file(name)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),

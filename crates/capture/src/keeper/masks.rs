@@ -29,7 +29,12 @@ pub(super) fn hide(plan: &Plan) -> Result<(), Failure> {
     }
     let mask = create(&plan.inside).map_err(Failure::at(Step::Masks))?;
     for (path, may_be_gone) in names {
-        match cover(&mask, path.clone()) {
+        let mut covered = cover(&mask, path.clone());
+        // A program that starts again makes its socket anew.
+        if covered.is_err() && may_be_gone && !is_gone(&path) {
+            covered = cover(&mask, path.clone());
+        }
+        match covered {
             Err(_) if may_be_gone && is_gone(&path) => {}
             covered => covered.map_err(Failure::of(Step::Masks, &path))?,
         }

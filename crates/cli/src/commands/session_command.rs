@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -85,11 +86,9 @@ impl SessionCommand<'_> {
             confine: self.confine.clone(),
         };
         let start = || {
-            let _alone = capture.begin_alone().map_err(failure_of)?;
+            let _alone = self.begin_alone(capture)?;
             let view = self.begin(console, capture, session, location, settings, &plan)?;
-            if self.caller.is_some_and(Caller::has_gone) {
-                return Err(Failure::new(ErrorKind::Usage, "the command was called off"));
-            }
+            self.check_called_off()?;
             capture.record(view.identity()).map_err(failure_of)?;
             Ok(view)
         };
@@ -124,6 +123,24 @@ impl SessionCommand<'_> {
             attendant.complete(report);
         }
         Ok(Ended { exit, took: took.get(), report })
+    }
+
+    /// Waits until no other command makes a view of the session, or the command is called off.
+    fn begin_alone(&self, capture: &SessionCapture<'_>) -> Result<File, Failure> {
+        loop {
+            if let Some(alone) = capture.try_begin_alone().map_err(failure_of)? {
+                return Ok(alone);
+            }
+            self.check_called_off()?;
+            std::thread::sleep(BEGIN_AGAIN);
+        }
+    }
+
+    fn check_called_off(&self) -> Result<(), Failure> {
+        match self.caller.is_some_and(Caller::has_gone) {
+            true => Err(Failure::new(ErrorKind::Usage, "the command was called off")),
+            false => Ok(()),
+        }
     }
 
     /// Joins the view of another command, or makes one. For a caller it tries again for a while: a program

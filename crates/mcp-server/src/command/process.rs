@@ -74,10 +74,21 @@ impl Process {
         // It holds the other end of the connection, too.
         drop(command);
         let (sender, messages) = mpsc::unbounded_channel();
-        thread::spawn(move || receive(answers, &sender));
         let stdout = child.stdout.take().expect("it is piped");
         let stderr = child.stderr.take().expect("it is piped");
-        let readers = [read(stdout, outputs, Stream::Output), read(stderr, outputs, Stream::Error)];
+        let readers = || -> io::Result<_> {
+            thread::Builder::new().spawn(move || receive(answers, &sender))?;
+            Ok([read(stdout, outputs, Stream::Output)?, read(stderr, outputs, Stream::Error)?])
+        };
+        let readers = match readers() {
+            Ok(readers) => readers,
+            // It has not been asked for anything yet.
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
         // Where the process has ended, no message comes.
         let _ = (&connection).write_all(&line);
         let connection = Connection(connection);
@@ -158,15 +169,15 @@ fn read(
     mut pipe: impl Read + Send + 'static,
     outputs: &Outputs,
     stream: Stream,
-) -> oneshot::Receiver<()> {
+) -> io::Result<oneshot::Receiver<()>> {
     let outputs = outputs.clone();
     let (reading, gone) = oneshot::channel();
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let _reading: oneshot::Sender<()> = reading;
         let mut buffer = vec![0; 64 << 10];
         while let Ok(bytes @ 1..) = pipe.read(&mut buffer) {
             outputs.push(stream, &buffer[..bytes]);
         }
-    });
-    gone
+    })?;
+    Ok(gone)
 }
