@@ -47,7 +47,7 @@ impl DiskOwner {
         let inner = &*self.0;
         // The workspace is locked, and nothing is left of any apply before.
         let mut gate = unpoisoned(&inner.gate);
-        let lock = inner.begin(&mut gate)?;
+        let lock = inner.begin_set(&mut gate)?;
         if let Some(name) = &request.request
             && let Some(status) = self.apply_status(name)?
         {

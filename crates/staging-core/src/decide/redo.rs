@@ -39,7 +39,7 @@ impl DiskOwner {
     pub fn redo(&self, request: &RedoRequest) -> Result<RedoReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
-        let lock = inner.begin(&mut gate)?;
+        let lock = inner.begin_set(&mut gate)?;
         let Reversible { apply, patches, signature: found, .. } = inner.undone(request.apply)?;
         if let Some(expected) = request.expect
             && expected != found

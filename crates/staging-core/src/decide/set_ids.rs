@@ -9,7 +9,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use rusqlite::Connection;
 
 use crate::error::Result;
-use crate::store::meta;
+use crate::store::{Store, meta};
 
 const TAG_HEX: usize = 8;
 const RANDOM_HEX: usize = 16;
@@ -17,15 +17,25 @@ const RANDOM_HEX: usize = 16;
 /// What follows an apply's number in a new set's id. The random part tells sets apart whose
 /// apply got the same number, because a power cut took the store's last second.
 pub(crate) fn suffix(connection: &Connection) -> Result<String> {
-    let tag = match meta::get(connection, meta::STATE_TAG)? {
-        Some(tag) => tag,
-        None => {
-            let tag = i64::from((random() >> 32) as u32);
-            meta::set(connection, meta::STATE_TAG, tag)?;
-            tag
-        }
-    };
-    Ok(format!("{tag:08x}-{:016x}", random()))
+    Ok(format!("{:08x}-{:016x}", own_tag(connection)?, random()))
+}
+
+/// Gives the state its tag before its first set. The tag is durable on return: a power cut that takes the
+/// record of a set can leave its slots, and only the tag tells then that they are this state's.
+pub(crate) fn tag_state(store: &Store) -> Result<()> {
+    match store.peek(|connection| meta::get(connection, meta::STATE_TAG))? {
+        Some(_) => Ok(()),
+        None => store.write_durably(|write| own_tag(write).map(drop)),
+    }
+}
+
+fn own_tag(connection: &Connection) -> Result<i64> {
+    if let Some(tag) = meta::get(connection, meta::STATE_TAG)? {
+        return Ok(tag);
+    }
+    let tag = i64::from((random() >> 32) as u32);
+    meta::set(connection, meta::STATE_TAG, tag)?;
+    Ok(tag)
 }
 
 /// Whether a set was begun by this state; `None` where its id does not tell.
@@ -62,6 +72,20 @@ fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_is_tagged_once_and_durably() {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(state.path()).expect("opened");
+        tag_state(&store).expect("tagged");
+        assert!(!store.is_dirty(), "a power cut could take the tag");
+        let tagged = |set: &str| store.peek(|connection| is_own(connection, set)).expect("read");
+        let set = || format!("a1-{}", store.peek(suffix).expect("read"));
+        let first = set();
+        tag_state(&store).expect("tagged");
+        assert_eq!((tagged(&first), tagged(&set())), (Some(true), Some(true)));
+        assert_ne!(first, set(), "two sets of one state differ");
+    }
 
     #[test]
     fn ids_of_this_version_carry_a_tag_and_older_ones_do_not() {

@@ -67,7 +67,7 @@ impl DiskOwner {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
         // The workspace is locked, and nothing is left of any apply before.
-        let lock = inner.begin(&mut gate)?;
+        let lock = inner.begin_set(&mut gate)?;
         // The set to take back, whose record has to be what was approved.
         let target = inner.latest_undoable(request.apply)?;
         inner.check_record(target)?;

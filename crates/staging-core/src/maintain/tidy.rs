@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use atomic_fs::{DisplacedEdit, RelPath, WorkspaceLock};
 use rusqlite::Connection;
 
+use crate::decide::set_ids;
 use crate::disk_owner::DiskOwner;
 use crate::error::Result;
 use crate::ids::ApplyId;
@@ -69,6 +70,16 @@ impl Inner {
         self.tidy_before_recovery(gate);
         let lock = self.lock_workspace()?;
         self.recover_under(&lock)?;
+        Ok(lock)
+    }
+
+    /// The same, before a set is made.
+    pub(crate) fn begin_set(
+        &self,
+        gate: &mut MutexGuard<'_, Option<Tidying>>,
+    ) -> Result<WorkspaceLock> {
+        let lock = self.begin(gate)?;
+        set_ids::tag_state(&self.store)?;
         Ok(lock)
     }
 
