@@ -187,11 +187,19 @@ fn nothing_is_typed_into_the_terminal(#[case] way: &str, #[case] expected: &[&st
             _ => "killed".to_owned(),
         };
         assert!(expected.contains(&answer(&inside).as_str()), "{way}: {}", answer(&inside));
-        assert_ne!(answer(&outside), "1", "{way}: outside, the kernel has another reason");
+        // A test that runs in a view has the filter already.
+        if !is_filtered()? {
+            assert_ne!(answer(&outside), "1", "{way}: outside, the kernel has another reason");
+        }
     }
     // Every other request goes through.
     let printed = fixture.helper(&[HELPER, "type", way, "TCGETS"]).output()?;
     assert_ne!(lines(&printed.stdout), ["1"]);
     assert!(Path::new("/proc/self/ns/user").exists());
     Ok(())
+}
+
+/// Whether this process has a filter of system calls. proc_pid_status(5)
+fn is_filtered() -> Result<bool, Box<dyn std::error::Error>> {
+    Ok(std::fs::read_to_string("/proc/self/status")?.lines().any(|line| line == "Seccomp:\t2"))
 }
