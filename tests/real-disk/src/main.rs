@@ -15,6 +15,10 @@ use miette::{IntoDiagnostic as _, Result, miette};
 mod editor;
 mod errno;
 mod kill;
+#[cfg(target_os = "linux")]
+mod power;
+#[cfg(target_os = "linux")]
+mod recorded_disk;
 mod refusals;
 mod tree;
 mod trial;
@@ -37,6 +41,8 @@ enum Part {
     View,
     /// SIGKILL at every system call of `run`, of its other processes, and of the import
     Run,
+    /// Power cuts during `run`, its import and an apply, on ext4, xfs and btrfs
+    Power,
 }
 
 #[derive(Debug, Parser)]
@@ -76,6 +82,10 @@ fn main() -> Result<()> {
     let volumes = if arguments.here { 1 } else { usize::MAX };
     let every = arguments.every.get();
     for part in parts {
+        if *part == Part::Power {
+            cut_power(&greenroom, scratch.path(), every)?;
+            continue;
+        }
         for (kind, volume) in volume::all(scratch.path()).take(volumes) {
             let volume = match volume {
                 Ok(volume) => volume,
@@ -93,10 +103,22 @@ fn main() -> Result<()> {
                 Part::Refusals => refusals::run(&greenroom, &volume)?,
                 Part::View => view::run(&greenroom, scratch.path(), &volume)?,
                 Part::Run => view_kills::run(&greenroom, &volume, every)?,
+                Part::Power => {}
             }
         }
     }
     println!("no promise was broken");
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn cut_power(greenroom: &Path, scratch: &Path, every: usize) -> Result<()> {
+    ["ext4", "xfs", "btrfs"].iter().try_for_each(|kind| power::run(greenroom, scratch, kind, every))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cut_power(_: &Path, _: &Path, _: usize) -> Result<()> {
+    println!("power cuts skipped, they need Linux");
     Ok(())
 }
 

@@ -66,6 +66,30 @@ pub(super) fn small(scratch: &Path, bytes: u64) -> Result<Volume, String> {
     Ok(volume)
 }
 
+/// Makes a file system in a file.
+pub(super) fn make_image(kind: &str, image: &Path) -> Result<(), String> {
+    make_image_of(kind, image, IMAGE_BYTES)
+}
+
+fn make_image_of(kind: &str, image: &Path, bytes: u64) -> Result<(), String> {
+    let file = fs::File::create(image).map_err(|error| error.to_string())?;
+    file.set_len(bytes).map_err(|error| error.to_string())?;
+    run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(image))
+}
+
+/// Mounts a file system that lies in a file. The file stays.
+pub(super) fn of_image(
+    name: &'static str,
+    image: &Path,
+    mount_point: &Path,
+) -> Result<Volume, String> {
+    fs::create_dir_all(mount_point).map_err(|error| error.to_string())?;
+    let folder = mount_point.to_owned();
+    let mut volume = Volume { name, folder, inner: Vec::new(), mounts: Vec::new() };
+    volume.mount(&["-o", "loop", &image.display().to_string()], mount_point)?;
+    Ok(volume)
+}
+
 impl Volume {
     fn make(&mut self, scratch: &Path, bytes: u64) -> Result<(), String> {
         let folder = self.folder.clone();
@@ -97,10 +121,7 @@ impl Volume {
         bytes: u64,
         mount_point: &Path,
     ) -> Result<(), String> {
-        let file = fs::File::create(image).map_err(|error| error.to_string())?;
-        file.set_len(bytes).map_err(|error| error.to_string())?;
-        let maker = format!("mkfs.{kind}");
-        run(Command::new(&maker).arg("-q").arg(image))?;
+        make_image_of(kind, image, bytes)?;
         let image = image.display().to_string();
         self.mount(&["-o", "loop", &image], mount_point)?;
         match fs::remove_dir(mount_point.join("lost+found")) {
