@@ -14,7 +14,11 @@ enum May {
 
 use May::{Use, UseAnyAndBeUsedByNone};
 
-/// The table: a crate that is not in it may not exist, and a row without a crate is stale.
+/// What the packages that are published have before the name of their directory and their library.
+const PREFIX: &str = "greenroom-";
+
+/// The table: a crate that is not in it may not exist, and a row without a crate is stale. Names are
+/// without [`PREFIX`].
 const TABLE: [(&str, May); 22] = [
     ("strategy-api", Use(&[])),
     ("atomic-fs", Use(&[])),
@@ -40,7 +44,7 @@ const TABLE: [(&str, May); 22] = [
     ("capture", Use(&["staging-core"])),
     ("orchestrator-adapter", Use(&["staging-core"])),
     ("mcp-server", Use(&["orchestrator-adapter", "capture", "staging-core"])),
-    ("greenroom-cli", Use(&["mcp-server", "capture", "orchestrator-adapter", "staging-core"])),
+    ("cli", Use(&["mcp-server", "capture", "orchestrator-adapter", "staging-core"])),
     ("fault-explorer", Use(&["atomic-fs", "mutated-fs"])),
     // A copy of atomic-fs, made from its sources.
     ("mutated-fs", Use(&[])),
@@ -80,20 +84,21 @@ const PROBE: &str = "orchestrator-adapter";
 /// Checks that every crate uses what the table allows, and nothing else of ours.
 pub(crate) fn check_table(workspace: &Workspace) -> Vec<String> {
     let table: BTreeMap<&str, &May> = TABLE.iter().map(|(name, may)| (*name, may)).collect();
-    let names: BTreeSet<&str> = workspace.packages.iter().map(|p| p.name.as_str()).collect();
+    let names: BTreeSet<&str> =
+        workspace.packages.iter().map(|p| without_prefix(&p.name)).collect();
     let mut problems = Vec::new();
     for row in table.keys().filter(|row| !names.contains(*row)) {
         problems.push(format!("arrows: the table names {row}, and there is no such crate"));
     }
     for member in &workspace.packages {
-        let name = member.name.as_str();
+        let name = without_prefix(&member.name);
         let Some(may) = table.get(name) else {
             problems.push(format!("arrows: {name} is not in the table of arrows"));
             continue;
         };
         let ours = member.dependencies.iter();
-        for dependency in ours.filter(|used| names.contains(used.name.as_str())) {
-            let used = dependency.name.as_str();
+        for dependency in ours.filter(|used| names.contains(without_prefix(&used.name))) {
+            let used = without_prefix(&dependency.name);
             let of_nobody = matches!(table.get(used), Some(UseAnyAndBeUsedByNone));
             if of_nobody || !is_allowed(name, may, dependency) {
                 let kind = dependency.kind.as_deref().unwrap_or("normal");
@@ -104,8 +109,13 @@ pub(crate) fn check_table(workspace: &Workspace) -> Vec<String> {
     problems
 }
 
+/// The name of a package as the table has it.
+fn without_prefix(package: &str) -> &str {
+    package.strip_prefix(PREFIX).unwrap_or(package)
+}
+
 fn is_allowed(name: &str, may: &May, dependency: &Dependency) -> bool {
-    let used = dependency.name.as_str();
+    let used = without_prefix(&dependency.name);
     let is_dev = dependency.kind.as_deref() == Some("dev");
     match may {
         UseAnyAndBeUsedByNone => true,
@@ -129,20 +139,20 @@ pub(crate) fn check_event_loops(root: &Path) -> Vec<String> {
 
 /// Checks the users of an event loop as [`cargo::users_of`] lists them.
 fn check_users(event_loop: &str, users: &str) -> Vec<String> {
-    let users: BTreeSet<&str> =
-        users.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    if !users.contains(PROBE) {
+    let packages = users.lines().filter_map(|line| line.split_whitespace().next());
+    let users: BTreeMap<&str, &str> = packages.map(|name| (without_prefix(name), name)).collect();
+    if !users.contains_key(PROBE) {
         return vec![format!(
             "arrows: {PROBE} does not reach {event_loop}, so a crate that may not reach it would \
              not be seen: correct the names in xtask"
         )];
     }
-    let wrong = BELOW_THE_CORE.into_iter().filter(|name| users.contains(name));
+    let wrong = BELOW_THE_CORE.into_iter().filter_map(|name| Some((name, users.get(name)?)));
     wrong
-        .map(|name| {
+        .map(|(name, package)| {
             format!(
                 "arrows: {name} may not reach {event_loop}: \
-                 `cargo tree -p {name} -e normal -i {event_loop}` shows how it does"
+                 `cargo tree -p {package} -e normal -i {event_loop}` shows how it does"
             )
         })
         .collect()
@@ -162,6 +172,15 @@ mod tests {
     const NORMAL: Option<&str> = None;
     const DEV: Option<&str> = Some("dev");
 
+    /// The package of a crate; the ones of tests have no prefix.
+    fn package(name: &str) -> String {
+        let is_of_tests = matches!(
+            TABLE.iter().find(|(row, _)| *row == name),
+            None | Some((_, UseAnyAndBeUsedByNone))
+        );
+        if is_of_tests { name.to_owned() } else { format!("{PREFIX}{name}") }
+    }
+
     fn members() -> Vec<&'static str> {
         TABLE.iter().map(|(name, _)| *name).collect()
     }
@@ -170,8 +189,8 @@ mod tests {
     fn check_members(members: &[&str], arrows: &[Arrow], expected: &[&str]) {
         let packages = members.iter().map(|name| {
             let own = arrows.iter().filter(|(user, ..)| user == name);
-            let own = own.map(|(_, used, kind)| json!({"name": used, "kind": kind}));
-            json!({"name": name, "targets": [], "dependencies": own.collect::<Vec<_>>()})
+            let own = own.map(|(_, used, kind)| json!({"name": package(used), "kind": kind}));
+            json!({"name": package(name), "targets": [], "dependencies": own.collect::<Vec<_>>()})
         });
         let packages: Vec<_> = packages.collect();
         let workspace = json!({"workspace_root": "/", "packages": packages});
@@ -206,8 +225,8 @@ mod tests {
     #[test]
     fn an_arrow_upwards_is_refused() {
         check_arrows(
-            &[("orchestrator-adapter", "greenroom-cli", NORMAL)],
-            &["arrows: orchestrator-adapter may not use greenroom-cli (a normal dependency)"],
+            &[("orchestrator-adapter", "cli", NORMAL)],
+            &["arrows: orchestrator-adapter may not use cli (a normal dependency)"],
         );
     }
 
@@ -232,7 +251,7 @@ mod tests {
     #[test]
     fn the_end_to_end_tests_and_the_tasks_use_any_and_nobody_uses_them() {
         check_arrows(&[("end-to-end", "strategy-api", DEV), ("xtask", "atomic-fs", NORMAL)], &[]);
-        for (user, used) in [("greenroom-cli", "end-to-end"), ("end-to-end", "xtask")] {
+        for (user, used) in [("cli", "end-to-end"), ("end-to-end", "xtask")] {
             let problem = format!("arrows: {user} may not use {used} (a dev dependency)");
             check_arrows(&[(user, used, DEV)], &[&problem]);
         }
@@ -254,15 +273,21 @@ mod tests {
 
     #[test]
     fn an_event_loop_below_the_core_is_refused() {
-        let users =
-            |more: &str| format!("tokio v1.0.0\nactix v0.13.5\n{PROBE} v0.1.0 (/x)\n{more}\n\n");
+        let users = |more: &str| {
+            format!("tokio v1.0.0\nactix v0.13.5\n{PREFIX}{PROBE} v0.1.0 (/x)\n{more}\n\n")
+        };
         assert_eq!(check_users("tokio", &users("")), [""; 0]);
         for name in BELOW_THE_CORE {
-            let problem = format!(
-                "arrows: {name} may not reach tokio: \
-                 `cargo tree -p {name} -e normal -i tokio` shows how it does"
-            );
-            assert_eq!(check_users("tokio", &users(&format!("{name} v0.1.0 (*)"))), [problem]);
+            for package in [name.to_owned(), format!("{PREFIX}{name}")] {
+                let problem = format!(
+                    "arrows: {name} may not reach tokio: \
+                     `cargo tree -p {package} -e normal -i tokio` shows how it does"
+                );
+                assert_eq!(
+                    check_users("tokio", &users(&format!("{package} v0.1.0 (*)"))),
+                    [problem]
+                );
+            }
         }
     }
 

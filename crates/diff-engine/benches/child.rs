@@ -1,6 +1,6 @@
 //! What a plugin's own process costs beside the same library in this one.
 //!
-//! `cargo bench -p diff-engine --bench child`
+//! `cargo bench -p greenroom-diff-engine --bench child`
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! What a contributor tunes: splitting and interning, each strategy, sliding and rendering.
 //!
-//! `cargo bench -p diff-engine`, with part of a name to run less. For figures beside other programs
+//! `cargo bench -p greenroom-diff-engine`, with part of a name to run less. For figures beside other programs
 //! over a large corpus there is `cargo xtask bench diff`.
 
 use std::hint::black_box;

@@ -292,8 +292,8 @@ fn a_quarantined_strategy_is_not_started() {
 #[test]
 fn in_a_child_and_linked_in_strategies_give_the_same_diff() {
     for name in ["myers", "patience", "histogram"] {
-        let package = format!("strategy-{name}");
-        let file = format!("lib{}.so", package.replace('-', "_"));
+        let package = format!("greenroom-strategy-{name}");
+        let file = format!("libstrategy_{}.so", name.replace('-', "_"));
         let installed = install(&library(&file, &["-p", &package]));
         let mut registry = Registry::empty();
         registry
@@ -332,7 +332,7 @@ fn threads_share_a_child() {
 #[test]
 fn the_conformance_kit_runs_over_a_library() {
     let limits = ChildLimits::default();
-    let bytes = library("libstrategy_full_replace.so", &["-p", "strategy-full-replace"]);
+    let bytes = library("libstrategy_full_replace.so", &["-p", "greenroom-strategy-full-replace"]);
     let installed = install(&bytes);
     let found = test_library(&host(), &named(&installed, ""), limits, PATIENT);
     let found = found.expect("it is a strategy");
@@ -342,7 +342,7 @@ fn the_conformance_kit_runs_over_a_library() {
 
 #[test]
 fn a_check_that_takes_too_long_fails_and_the_next_one_runs() {
-    let bytes = library("libstrategy_full_replace.so", &["-p", "strategy-full-replace"]);
+    let bytes = library("libstrategy_full_replace.so", &["-p", "greenroom-strategy-full-replace"]);
     let installed = install(&bytes);
     // No machine lines up a million lines in this time, or is asked to.
     let hurry = Duration::from_micros(100);

@@ -37,8 +37,8 @@ impl Load for Installed {
 #[test]
 fn loaded_and_linked_strategies_give_the_same_diff() {
     for name in ["myers", "patience", "histogram", "full-replace"] {
-        let package = format!("strategy-{name}");
-        let file = format!("lib{}.so", package.replace('-', "_"));
+        let package = format!("greenroom-strategy-{name}");
+        let file = format!("libstrategy_{}.so", name.replace('-', "_"));
         let installed = install(&library(&file, &["-p", &package]));
         let loaded = installed.load().expect("our own library is a strategy");
         assert_eq!(loaded.name(), name, "each library gives its own strategy");

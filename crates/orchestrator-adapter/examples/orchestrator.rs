@@ -2,7 +2,7 @@
 //! reviewer approves one of them and rejects the other, and the user edits a file
 //! in between.
 //!
-//! `cargo run --example orchestrator -p orchestrator-adapter` runs it on a copy of
+//! `cargo run --example orchestrator -p greenroom-orchestrator-adapter` runs it on a copy of
 //! this repository's own sources. It checks everything it says, and fails if
 //! anything is off.
 

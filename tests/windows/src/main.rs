@@ -67,7 +67,7 @@ const PARTS: [Part; 4] = [
         does: Does::Cargo(&[
             "test",
             "-p",
-            "atomic-fs",
+            "greenroom-atomic-fs",
             "--lib",
             "--test",
             "apply",
@@ -80,7 +80,7 @@ const PARTS: [Part; 4] = [
         does: Does::Cargo(&[
             "test",
             "-p",
-            "atomic-fs",
+            "greenroom-atomic-fs",
             "--test",
             "crash",
             "whatever_a_replacement",
@@ -94,7 +94,7 @@ const PARTS: [Part; 4] = [
 const SLOW_PARTS: [Part; 2] = [
     Part {
         name: "atomic-fs: kills, failures and saves at every call",
-        does: Does::Cargo(&["test", "-p", "atomic-fs", "--test", "crash"]),
+        does: Does::Cargo(&["test", "-p", "greenroom-atomic-fs", "--test", "crash"]),
     },
     Part {
         name: "the workspace's libraries and binaries: clippy",
@@ -103,7 +103,7 @@ const SLOW_PARTS: [Part; 2] = [
             "-p",
             "greenroom-cli",
             "-p",
-            "atomic-fs",
+            "greenroom-atomic-fs",
             "--",
             "-D",
             "warnings",

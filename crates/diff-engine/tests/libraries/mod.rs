@@ -63,7 +63,7 @@ pub(crate) fn misbehaving() -> Vec<u8> {
 }
 
 pub(crate) fn myers() -> Vec<u8> {
-    library("libstrategy_myers.so", &["-p", "strategy-myers"])
+    library("libstrategy_myers.so", &["-p", "greenroom-strategy-myers"])
 }
 
 /// A library in a folder that only the user can write.

@@ -1,9 +1,9 @@
 //! Mutated patches beside `git apply`: what both take gives the same files, and what only one takes
 //! is of a kind that docs/patches.md lists.
 //!
-//! `PATCH_CASES=100000 cargo test -p patch-formats --test beside_git -- --nocapture` tries that many
-//! and prints how many were of each kind; `PATCH_SEED` chooses others, and `PATCH_FROM` leaves out those
-//! before a case that is to be looked at again. Needs `git`.
+//! `PATCH_CASES=100000 cargo test -p greenroom-patch-formats --test beside_git -- --nocapture` tries
+//! that many and prints how many were of each kind; `PATCH_SEED` chooses others, and `PATCH_FROM` leaves
+//! out those before a case that is to be looked at again. Needs `git`.
 
 #![cfg(unix)]
 #![allow(clippy::disallowed_methods, reason = "the test plays the user, who writes files freely")]
