@@ -102,7 +102,7 @@ fn a_pager_keeps_the_colours_and_has_the_options_that_git_gives_it() {
     assert!(text.starts_with("LESS=FRX LV=-c\n"), "{text}");
     assert!(text.contains("\x1b[31m-one\x1b[0m"), "{text}");
     // The remarks and the signature stay on the screen behind it.
-    assert!(text.ends_with('\n') && text.contains("\n1 patch, signature "), "{text}");
+    assert!(text.ends_with('\n') && text.contains("\n1 patch\nsignature "), "{text}");
     let own = [printing[0], ("LESS", "-S")];
     assert!(shown(&stage(), &["diff"], &own).starts_with("LESS=-S LV=-c\n"));
 }
@@ -115,11 +115,11 @@ fn a_pager_that_is_not_there_is_named_and_not_needed(#[case] pager: &str) {
     let text = shown(&stage(), &["diff", "--color", "never"], &[("GREENROOM_PAGER", pager)]);
     let warning = format!("cannot run the pager `{pager}`: there is no such program\n");
     assert!(text.starts_with(&format!("{warning}diff --git ")), "{text}");
-    assert!(text.contains("\n1 patch, signature "), "{text}");
+    assert!(text.contains("\n1 patch\nsignature "), "{text}");
 }
 
 #[rstest]
-#[case::diff(&["diff"], "\n1 patch, signature ")]
+#[case::diff(&["diff"], "\n1 patch\nsignature ")]
 #[case::show(&["show", "p1"], "")]
 fn a_pager_that_is_left_early_is_no_error(#[case] arguments: &[&str], #[case] behind: &str) {
     let text = shown(&long(), arguments, &[("GREENROOM_PAGER", "head -n 1")]);
@@ -165,7 +165,7 @@ fn less_is_the_pager_of_who_names_none() {
     // Ctrl-C is less's, which goes on, and so does the command.
     let (code, rest) = terminal.answer_and_read("\x03q");
     assert_eq!(code, Some(0));
-    assert!(rest.contains("1 patch, signature "), "{rest}");
+    assert!(rest.contains("1 patch\r\nsignature "), "{rest}");
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn the_viewers_of_the_documentation_show_the_diff() {
         stage.propose("a.txt", "another beginning\nsame\n");
         stage.configure(&format!("[diff]\ncommand = \"{command}\"\n"));
         let text = shown(&stage, &["diff"], &[]);
-        for word in ["first", "another", "1 patch, signature "] {
+        for word in ["first", "another", "1 patch\nsignature "] {
             assert!(text.contains(word), "{command}: {text}");
         }
         assert!(!text.contains("cannot run"), "{command}: {text}");

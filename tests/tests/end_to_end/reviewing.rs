@@ -130,6 +130,19 @@ fn all_the_rest_is_shown_before_it_is_approved() {
 }
 
 #[test]
+fn the_risks_of_a_patch_that_is_longer_than_the_screen_are_above_its_question() {
+    for (lines, times) in [(5, 1), (50, 2)] {
+        let stage = Fixture::new();
+        stage.write("old.txt", "a line\n".repeat(lines));
+        stage.run(["propose", "old.txt", "--delete"]).expect(0);
+        let mut terminal = Terminal::run(&stage, &["review"]);
+        let seen = terminal.read_until(&question(1, 1));
+        assert_eq!(seen.matches("risk: deleted (1): `old.txt`\r\n").count(), times, "{seen}");
+        terminal.answer("q");
+    }
+}
+
+#[test]
 fn a_mark_falls_when_its_patch_changes() {
     let stage = stage();
     let mut terminal = review(&stage, 4);

@@ -25,8 +25,8 @@ impl Context<'_> {
     }
 
     /// Shows the diff of patches that a question is about. Behind one that is longer than the screen it
-    /// lists the patches.
-    pub(super) fn show_in_question(&self, patches: &[Patch]) -> Result<(), Failure> {
+    /// lists the patches; whether it was one.
+    pub(super) fn show_in_question(&self, patches: &[Patch]) -> Result<bool, Failure> {
         /// Lines of the question itself, the signature included.
         const ROWS: usize = 4;
         let options = self.console.diff_options();
@@ -35,7 +35,10 @@ impl Context<'_> {
         let is_long = self.console.diff_in_question(ROWS + remarks + risks, |out| {
             self.layer.write_diff(patches, &options, out)
         })?;
-        if is_long { self.console.text(&first_lines(patches)) } else { Ok(()) }
+        if is_long {
+            self.console.text(&first_lines(patches))?;
+        }
+        Ok(is_long)
     }
 
     /// Warns that a change was made whose report cannot be written.

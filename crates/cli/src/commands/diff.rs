@@ -62,7 +62,7 @@ pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failur
         console.remark("nothing is pending");
     } else {
         let all = count(patches.len(), "patch", "patches");
-        console.remark(&format!("{all}, signature {}", selection.signature));
+        console.remark(&format!("{all}\nsignature {}", selection.signature));
     }
     Ok(())
 }

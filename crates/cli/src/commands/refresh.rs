@@ -1,6 +1,6 @@
 //! `refresh`: proposes stale, expired and rejected patches again.
 
-use staging_core::Selector;
+use staging_core::{PatchId, Proposed, Selector};
 
 use super::context::Context;
 use super::staged::report_staged;
@@ -20,5 +20,22 @@ pub(super) fn refresh(context: &Context<'_>, selection: &SelectionArgs) -> Resul
         report_staged(context, session, &proposed, &[]),
         "the patches are staged again",
     );
+    remark_unseen(context, &proposed);
     Ok(())
+}
+
+/// What was staged is not what the agent wrote, but that merged with what the files have become: a
+/// reviewer has not seen it yet.
+fn remark_unseen(context: &Context<'_>, proposed: &[Proposed]) {
+    let ids: Vec<PatchId> =
+        proposed.iter().filter_map(|one| Some(one.patch.as_ref()?.id)).collect();
+    match ids.as_slice() {
+        [] => {}
+        [one] => context.console.remark(&format!(
+            "proposed again for the file as it is now: `greenroom review {one}` shows it"
+        )),
+        _ => context
+            .console
+            .remark("proposed again for the files as they are now: `greenroom review` shows them"),
+    }
 }

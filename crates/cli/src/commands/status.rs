@@ -119,7 +119,7 @@ fn status_text(root: &Path, status: &Status, trials: &Trials) -> String {
         text.push_str("\nnothing is pending\n");
     } else {
         let all = count(all, "patch", "patches");
-        let _ = writeln!(text, "\neverything pending, {all}: signature {}", status.signature);
+        let _ = writeln!(text, "\neverything pending, {all}\nsignature {}", status.signature);
         if let Some(result) = trials.of(&status.signature) {
             let _ = writeln!(text, "{}", result.line());
         }
@@ -149,10 +149,11 @@ fn lapsed_text(lapsed: &[Patch]) -> String {
             }
             many => many[0].session.to_string(),
         };
-        let _ = writeln!(text, "  `greenroom refresh {ids}` proposes them again");
+        let them = if lapsed.len() == 1 { "it" } else { "them" };
+        let _ = writeln!(text, "  `greenroom refresh {ids}` proposes {them} again");
         // A session's id would reject what is pending in it as well.
         if lapsed.len() <= NAMED_MAX {
-            let _ = writeln!(text, "  `greenroom discard {ids}` dismisses them");
+            let _ = writeln!(text, "  `greenroom discard {ids}` dismisses {them}");
         }
     }
     text

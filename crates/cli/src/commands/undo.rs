@@ -47,21 +47,19 @@ fn print(context: &Context<'_>, report: &UndoReport) -> Result<(), Failure> {
     if context.console.json {
         return context.console.object(UndoneView::from(report));
     }
-    let rest = match remaining.as_slice() {
-        [] => String::new(),
-        [one] => format!("{one} of it stays applied; "),
-        several => format!("{} of it stay applied; ", names(several)),
+    let left = match remaining.len() {
+        0 => String::new(),
+        1 => format!("1 patch of {undone} stays applied\n"),
+        left => format!("{left} patches of {undone} stay applied\n"),
     };
     context.console.report(&format!(
-        "undid {totals} of {undone} as {apply}; {rest}`greenroom redo {apply}` applies it again\n"
+        "undid {totals} of {undone} as {apply}; `greenroom redo {apply}` applies it again\n{left}"
     ))?;
     match pending.as_slice() {
-        [] => {}
-        [one] => context.console.remark(&format!("{one} is pending again, signature {signature}")),
-        several => {
-            let several = names(several);
-            context.console.remark(&format!("{several} are pending again, signature {signature}"));
-        }
+        [] => return Ok(()),
+        [one] => context.console.remark(&format!("{one} is pending again")),
+        several => context.console.remark(&format!("{} are pending again", names(several))),
     }
+    context.console.remark(&format!("signature {signature}"));
     Ok(())
 }

@@ -50,7 +50,8 @@ fn heading(context: &Context<'_>, patch: &Patch) -> Result<String, Failure> {
 
 fn diff(context: &Context<'_>, patch: &Patch) -> Result<(), Failure> {
     let patches = slice::from_ref(patch);
-    context.show_in_question(patches)?;
+    let is_long = context.show_in_question(patches)?;
     context.remark_patches(patches);
-    Ok(())
+    // The diff has moved those above it out of the screen.
+    if is_long { context.console.text(&risks(patches)) } else { Ok(()) }
 }
