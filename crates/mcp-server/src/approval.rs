@@ -245,6 +245,7 @@ async fn reject(
     let message = DiscardPatch {
         ids: ids.iter().copied().map(Selector::Patch).collect(),
         reason_text: Some(format!("rejected through the client {client} {version}{why}")),
+        comments: Vec::new(),
     };
     answered(guard.session.actor.send(message).await)?;
     say_once(layer, &ids);

@@ -174,7 +174,8 @@ impl Call<'_> {
             let path = stray.path.clone();
             let ids = staged.patches.iter().map(|patch| staging_core::Selector::Patch(patch.id));
             let reason_text = Some("it is outside of the client's roots".to_owned());
-            let discard = DiscardPatch { ids: ids.collect(), reason_text };
+            let ids = ids.collect();
+            let discard = DiscardPatch { ids, reason_text, ..DiscardPatch::default() };
             answered(guard.session.actor.send(discard).await)?;
             return Err(Failure::new(format!(
                 "`{path}` is outside of the allowed directories: nothing of the patch is staged"

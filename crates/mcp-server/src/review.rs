@@ -79,7 +79,7 @@ pub(crate) fn discard(context: &Context, arguments: &Discard) -> Result<DiscardP
     let ids = own(&context.layer, &context.session, arguments.ids.as_deref())?;
     let why = arguments.reason.as_deref().map(|reason| format!(": {}", shown(reason)));
     let reason_text = Some(format!("withdrawn by the agent{}", why.unwrap_or_default()));
-    Ok(DiscardPatch { ids, reason_text })
+    Ok(DiscardPatch { ids, reason_text, ..DiscardPatch::default() })
 }
 
 /// What was taken back.

@@ -77,7 +77,7 @@ async fn run_story() -> Story<()> {
     let shown = show(&staging, &documenting.actor, 12).await?;
     check(shown.patches.len() == pages.len(), "every proposal is in the diff")?;
     let reason = "the modules already say this themselves".to_owned();
-    let reject = DiscardPatch { ids: Vec::new(), reason_text: Some(reason.clone()) };
+    let reject = DiscardPatch { reason_text: Some(reason.clone()), ..DiscardPatch::default() };
     let rejected = documenting.actor.send(reject).await??;
     let given = timeout(PATIENCE, rejected_because).await??;
     check(given == reason, "the agent is given the reason")?;

@@ -2,15 +2,16 @@
 
 use staging_core::{ErrorKind, RelPath, StagingError};
 
-/// An actor could not do what a message asks. Unless the kind is `in_doubt`, the workspace is
-/// unchanged.
+/// An actor could not do what a message asks. The workspace is unchanged, except that after
+/// [`Panicked`](Self::Panicked), [`Stopped`](Self::Stopped) and errors of the kind
+/// [`InDoubt`](ErrorKind::InDoubt) an apply, undo or redo may be on the disk. Recovery decides it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActorError {
     /// The layer refused or failed.
     #[error(transparent)]
     Staging(#[from] StagingError),
-    /// The actor has stopped.
+    /// The actor has stopped, perhaps before it answered what it had done.
     #[error("the {actor} has stopped: open the staging again, recovery runs by itself")]
     Stopped {
         /// The name of the actor.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use actix::prelude::*;
 use staging_core::{
     ApplyReport, ApplyRequest, ApplyStatus, ClientApproval, ClosedSession, DiffOptions,
-    EventRecord, Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
-    RedoReport, RedoRequest, RelPath, RequestId, Selector, Session, Signature, Status, UndoReport,
-    UndoRequest, WatchHealth,
+    EventRecord, NewComment, Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed,
+    RecoverReport, RedoReport, RedoRequest, RelPath, RequestId, Selector, Session, Signature,
+    Status, UndoReport, UndoRequest, WatchHealth,
 };
 use tokio::sync::mpsc;
 
@@ -217,6 +217,8 @@ pub struct DiscardPatch {
     pub ids: Vec<Selector>,
     /// The reason, which the agent is shown.
     pub reason_text: Option<String>,
+    /// Comments for single lines of what the patches stage, which the agent is shown.
+    pub comments: Vec<NewComment>,
 }
 
 /// Ends the session: rejects its pending patches, and dismisses stale and expired ones.

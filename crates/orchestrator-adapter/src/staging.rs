@@ -9,8 +9,9 @@ use actix::prelude::{Addr, Handler, MailboxError, Message, Recipient, System};
 use futures_core::Stream;
 use staging_core::{
     ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, DiffOptions, DiffStagingLayer,
-    DiskOwner, Patch, Proposed, RecoverReport, RedoReport, RedoRequest, RelPath, RequestId,
-    Selector, Session, StagingError, StagingOptions, Status, UndoReport, UndoRequest, WatchHealth,
+    DiskOwner, NewComment, Patch, Proposed, RecoverReport, RedoReport, RedoRequest, RelPath,
+    RequestId, Selector, Session, StagingError, StagingOptions, Status, UndoReport, UndoRequest,
+    WatchHealth,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -204,7 +205,20 @@ impl Staging {
         ids: Vec<Selector>,
         reason_text: Option<String>,
     ) -> Result<Vec<Patch>, ActorError> {
-        self.ask(DiscardPatch { ids, reason_text }).await
+        self.discard_commented(ids, reason_text, Vec::new()).await
+    }
+
+    /// The same, with comments for single lines of what the patches stage.
+    ///
+    /// # Errors
+    /// As [`DiffStagingLayer::discard_commented`].
+    pub async fn discard_commented(
+        &self,
+        ids: Vec<Selector>,
+        reason_text: Option<String>,
+        comments: Vec<NewComment>,
+    ) -> Result<Vec<Patch>, ActorError> {
+        self.ask(DiscardPatch { ids, reason_text, comments }).await
     }
 
     async fn ask<M, T>(&self, message: M) -> Result<T, ActorError>

@@ -234,7 +234,8 @@ fn rejecting_and_closing_are_answered_with_what_ended() {
             let opened = open(&registry, "agent").await;
             let session = opened.actor;
             staged(&session, "a", "1").await;
-            let reject = DiscardPatch { ids: Vec::new(), reason_text: Some("no".to_owned()) };
+            let reason_text = Some("no".to_owned());
+            let reject = DiscardPatch { reason_text, ..DiscardPatch::default() };
             let rejected = session.send(reject).await.expect("it runs").expect("rejected");
             assert_eq!(rejected[0].reason_text.as_deref(), Some("no"));
             staged(&session, "b", "1").await;

@@ -88,7 +88,7 @@ fn subscribers_receive_events_with_the_diff_and_the_reason() {
         let session = staging.open_session("agent").await.expect("a session opens").actor;
         safe_write(&session, "a.txt", "hello\n").await.expect("the change is staged");
         let reason_text = Some("not today".to_owned());
-        let reject = DiscardPatch { ids: Vec::new(), reason_text };
+        let reject = DiscardPatch { reason_text, ..DiscardPatch::default() };
         session.send(reject).await.expect("it runs").expect("it is rejected");
         session.send(CloseSession::default()).await.expect("it runs").expect("it ends");
 

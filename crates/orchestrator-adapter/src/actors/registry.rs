@@ -208,8 +208,10 @@ handlers! { Registry: Answer;
     RefreshPatches { ids } -> Vec<Proposed>, |registry, _| {
         registry.run(tracing::info_span!("refresh"), move |layer| layer.refresh_all(&ids))
     };
-    DiscardPatch { ids, reason_text } -> Vec<Patch>, |registry, _| {
-        let discard = move |layer: &DiffStagingLayer| layer.discard(&ids, reason_text.as_deref());
+    DiscardPatch { ids, reason_text, comments } -> Vec<Patch>, |registry, _| {
+        let discard = move |layer: &DiffStagingLayer| {
+            layer.discard_commented(&ids, reason_text.as_deref(), &comments)
+        };
         registry.run(tracing::info_span!("discard"), discard)
     };
     PerformApply { request } -> ApplyReport, |registry, _| {

@@ -136,10 +136,13 @@ handlers! { SessionActor: Answer;
         let span = tracing::info_span!("refresh", session = %actor.session);
         actor.run(span, move |layer| layer.refresh_all(&ids))
     };
-    DiscardPatch { ids, reason_text } -> Vec<Patch>, |actor, _| {
+    DiscardPatch { ids, reason_text, comments } -> Vec<Patch>, |actor, _| {
         let ids = actor.or_all(ids);
         let span = tracing::info_span!("discard", session = %actor.session);
-        actor.run(span, move |layer| layer.discard(&ids, reason_text.as_deref()))
+        let discard = move |layer: &DiffStagingLayer| {
+            layer.discard_commented(&ids, reason_text.as_deref(), &comments)
+        };
+        actor.run(span, discard)
     };
     CloseSession { expect, reason_text } -> ClosedSession, |actor, _| {
         let session = actor.session;
