@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::slice;
 
 use staging_core::{
-    ApplyOutcome, LineComment, Patch, PatchApply, PatchId, PatchState, Selector, StagingError,
-    escape_line_for_display,
+    ApplyOutcome, DiffStagingLayer, LineComment, Patch, PatchApply, PatchId, PatchState, Selector,
+    StagingError, escape_line_for_display,
 };
 
 use super::context::Context;
@@ -27,7 +27,7 @@ pub(super) fn show(context: &Context<'_>, selection: &SelectionArgs) -> Result<(
     let only = if let [Selector::Patch(id)] = ids.as_slice() { Some(*id) } else { None };
     let patches = match only_patches(&ids) {
         Some(named) => {
-            named.iter().map(|id| in_any_state(context, *id)).collect::<Result<_, _>>()?
+            named.iter().map(|id| in_any_state(&context.layer, *id)).collect::<Result<_, _>>()?
         }
         None => waiting(context, &ids)?,
     };
@@ -68,25 +68,7 @@ fn print_json(
     only: Option<PatchId>,
     shown: &[Shown],
 ) -> Result<(), Failure> {
-    let views = shown.iter().map(|Shown { patch, applies }| {
-        let patches = slice::from_ref(patch);
-        let diff = match patch.content_kept {
-            true => text_of(&context.layer, patches)?,
-            false => TextView::default(),
-        };
-        Ok::<_, Failure>(ShownView {
-            session: patch.session,
-            patch: PatchView::from(patch),
-            remarks: &patch.diff.remarks,
-            reason_text: patch.reason_text.as_deref(),
-            comments: &patch.comments,
-            created_at: patch.created_at,
-            updated_at: patch.updated_at,
-            apply: patch.apply,
-            applies,
-            diff,
-        })
-    });
+    let views = shown.iter().map(|Shown { patch, applies }| view(&context.layer, patch, applies));
     let mut views = views.collect::<Result<Vec<_>, _>>()?;
     match (only, views.pop()) {
         (Some(_), Some(only)) => context.console.object(only),
@@ -97,18 +79,42 @@ fn print_json(
     }
 }
 
+/// A patch in full, with its diff while its content is stored.
+pub(super) fn view<'a>(
+    layer: &DiffStagingLayer,
+    patch: &'a Patch,
+    applies: &'a [PatchApply],
+) -> Result<ShownView<'a>, Failure> {
+    let diff = match patch.content_kept {
+        true => text_of(layer, slice::from_ref(patch))?,
+        false => TextView::default(),
+    };
+    Ok(ShownView {
+        session: patch.session,
+        patch: PatchView::from(patch),
+        remarks: &patch.diff.remarks,
+        reason_text: patch.reason_text.as_deref(),
+        comments: &patch.comments,
+        created_at: patch.created_at,
+        updated_at: patch.updated_at,
+        apply: patch.apply,
+        applies,
+        diff,
+    })
+}
+
 /// The patches, where nothing but patches is named.
 fn only_patches(ids: &[Selector]) -> Option<Vec<PatchId>> {
     let patch = |id: &Selector| if let Selector::Patch(id) = id { Some(*id) } else { None };
     ids.iter().map(patch).collect::<Option<Vec<_>>>().filter(|ids| !ids.is_empty())
 }
 
-fn in_any_state(context: &Context<'_>, id: PatchId) -> Result<Patch, Failure> {
-    if context.layer.patch(id)?.state == PatchState::Pending {
-        // Looks at the file, so that a stale patch is not shown as pending.
-        context.layer.select(&[Selector::Patch(id)])?;
+/// A patch as it is now: its file is looked at, so that a stale one is not shown as pending.
+pub(super) fn in_any_state(layer: &DiffStagingLayer, id: PatchId) -> Result<Patch, Failure> {
+    if layer.patch(id)?.state == PatchState::Pending {
+        layer.select(&[Selector::Patch(id)])?;
     }
-    Ok(context.layer.patch(id)?)
+    Ok(layer.patch(id)?)
 }
 
 /// What is selected of what waits for a decision, by path.

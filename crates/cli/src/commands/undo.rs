@@ -5,7 +5,7 @@ use staging_core::{ApprovalMeans, Reversible, Totals, UndoReport, UndoRequest};
 use super::approval::{ask_for, asked, unasked};
 use super::context::{Context, tidy};
 use super::text::names;
-use super::undo_paths::at_paths;
+use super::undo_paths::{Named, at_paths};
 use crate::args::Undo;
 use crate::failure::Failure;
 use crate::json::UndoneView;
@@ -17,9 +17,11 @@ pub(super) fn undo(context: &Context<'_>, arguments: &Undo) -> Result<(), Failur
     if asks || !paths.is_empty() {
         let Reversible { apply, patches, .. } = context.layer.undoable(request.apply)?;
         let all = patches.len();
+        let paths = paths.iter().map(|word| Named::word(word, &context.location));
+        let paths = paths.collect::<Result<Vec<_>, _>>()?;
         let chosen = match paths.as_slice() {
             [] => patches,
-            paths => at_paths(context, apply, patches, paths)?,
+            paths => at_paths(&context.layer, apply, patches, paths)?,
         };
         request.apply = Some(apply);
         request.patches = chosen.iter().map(|patch| patch.id).collect();

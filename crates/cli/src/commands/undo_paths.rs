@@ -1,16 +1,86 @@
-//! Which patches of an apply a path, a directory, a glob or a patch's id means.
+//! Which patches of an apply are undone.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 
-use staging_core::{AppliedPatch, ApplyId, ApplyOutcome, ErrorKind, Patch, PatchId};
+use staging_core::{
+    AppliedPatch, ApplyId, ApplyOutcome, DiffStagingLayer, ErrorKind, Patch, PatchId, RelPath,
+    Selector, StagingError,
+};
 
-use super::context::Context;
 use crate::failure::Failure;
+use crate::location::Location;
 use crate::paths::shown;
 use crate::selection::PathMatcher;
 
 /// How many applies are searched for a path that the named one does not have.
 const SEARCHED_MAX: usize = 100;
+
+/// Files of an apply, as they are named.
+pub(super) struct Named {
+    text: String,
+    is_at: IsAt,
+}
+
+type IsAt = Box<dyn Fn(&Patch) -> bool>;
+
+impl Named {
+    /// A path, a directory or a glob, or a patch's id. A rename is at both of its names.
+    pub(super) fn word(word: &OsStr, location: &Location) -> Result<Self, Failure> {
+        let text = shown(word);
+        if let Some(id) = word.to_str().and_then(|text| text.parse::<PatchId>().ok()) {
+            return Ok(Self { text, is_at: Box::new(move |patch| patch.id == id) });
+        }
+        let matcher = PathMatcher::parse(word, location)?;
+        Ok(Self { text, is_at: Box::new(move |patch| names(patch).any(|it| matcher.matches(it))) })
+    }
+
+    /// What a selector means of an apply, as it means it of what is pending.
+    fn selector(layer: &DiffStagingLayer, selector: &Selector) -> Result<Self, Failure> {
+        let is_at: IsAt = match selector.clone() {
+            Selector::Patch(id) => Box::new(move |patch| patch.id == id),
+            Selector::Session(id) => Box::new(move |patch| patch.session == id),
+            Selector::Label(label) => {
+                let id = layer.find_session(&label)?.id;
+                Box::new(move |patch| patch.session == id)
+            }
+            Selector::Path(path) => {
+                Box::new(move |patch| names(patch).any(|name| name.starts_with(&path)))
+            }
+            Selector::Except(selector) => return Self::selector(layer, &selector),
+        };
+        Ok(Self { text: selector.to_string(), is_at })
+    }
+}
+
+fn names(patch: &Patch) -> impl Iterator<Item = &RelPath> {
+    std::iter::once(&patch.path).chain(&patch.rename_to)
+}
+
+/// Those of an apply's patches that are selected; with nothing but exceptions all others.
+///
+/// # Errors
+/// As [`at_paths`]; `NotFound` also where the exceptions leave nothing.
+pub(super) fn selected(
+    layer: &DiffStagingLayer,
+    apply: ApplyId,
+    patches: Vec<Patch>,
+    selectors: &[Selector],
+) -> Result<Vec<Patch>, Failure> {
+    let named = |is_exception: bool| {
+        let these = selectors.iter().filter(move |one| one.is_exception() == is_exception);
+        these.map(|selector| Named::selector(layer, selector)).collect::<Result<Vec<_>, _>>()
+    };
+    let (named, excepted) = (named(false)?, named(true)?);
+    let mut chosen = match named.is_empty() {
+        true => patches,
+        false => at_paths(layer, apply, patches, &named)?,
+    };
+    chosen.retain(|patch| !excepted.iter().any(|named| (named.is_at)(patch)));
+    if chosen.is_empty() {
+        return Err(StagingError::NothingLeft.into());
+    }
+    Ok(chosen)
+}
 
 /// Those of an apply's patches that are at one of these, by either name of a rename.
 ///
@@ -18,54 +88,39 @@ const SEARCHED_MAX: usize = 100;
 /// `NotFound` for one that means no file of the apply, `Closed` for one of which everything was
 /// undone.
 pub(super) fn at_paths(
-    context: &Context<'_>,
+    layer: &DiffStagingLayer,
     apply: ApplyId,
     patches: Vec<Patch>,
-    paths: &[OsString],
+    paths: &[Named],
 ) -> Result<Vec<Patch>, Failure> {
     let mut is_chosen = vec![false; patches.len()];
     for path in paths {
-        let is_at = matcher(context, path)?;
         let mut is_found = false;
         for (patch, is_chosen) in patches.iter().zip(&mut is_chosen) {
-            if is_at(patch) {
+            if (path.is_at)(patch) {
                 (is_found, *is_chosen) = (true, true);
             }
         }
         if !is_found {
-            return Err(not_found(context, apply, path, &is_at));
+            return Err(not_found(layer, apply, path));
         }
     }
     let chosen = patches.into_iter().zip(is_chosen);
     Ok(chosen.filter_map(|(patch, is_chosen)| is_chosen.then_some(patch)).collect())
 }
 
-type IsAt = Box<dyn Fn(&Patch) -> bool>;
-
-fn matcher(context: &Context<'_>, path: &OsStr) -> Result<IsAt, Failure> {
-    if let Some(id) = path.to_str().and_then(|text| text.parse::<PatchId>().ok()) {
-        return Ok(Box::new(move |patch| patch.id == id));
-    }
-    let matcher = PathMatcher::parse(path, &context.location)?;
-    Ok(Box::new(move |patch| {
-        let mut names = std::iter::once(&patch.path).chain(&patch.rename_to);
-        names.any(|name| matcher.matches(name))
-    }))
-}
-
-fn not_found(context: &Context<'_>, apply: ApplyId, path: &OsStr, is_at: &IsAt) -> Failure {
-    let undone = find(context, apply, is_at, |applied| applied.undone_by.is_some());
+fn not_found(layer: &DiffStagingLayer, apply: ApplyId, Named { text, is_at }: &Named) -> Failure {
+    let undone = find(layer, apply, is_at, |applied| applied.undone_by.is_some());
     if let Some(by) = undone.and_then(|applied| applied.undone_by) {
-        let message = format!("`{}` of {apply} was undone by {by}", shown(path));
+        let message = format!("`{text}` of {apply} was undone by {by}");
         return Failure::new(ErrorKind::Closed, message)
             .advise(format!("`greenroom redo {by}` applies it again."));
     }
-    let message = format!("{apply} has no file at `{}`", shown(path));
+    let message = format!("{apply} has no file at `{text}`");
     let failure = Failure::new(ErrorKind::NotFound, message);
-    let others = context.layer.applies(SEARCHED_MAX).unwrap_or_default();
-    let is_undoable = |other: ApplyId| {
-        find(context, other, is_at, |applied| applied.undone_by.is_none()).is_some()
-    };
+    let others = layer.applies(SEARCHED_MAX).unwrap_or_default();
+    let is_undoable =
+        |other: ApplyId| find(layer, other, is_at, |applied| applied.undone_by.is_none()).is_some();
     let is_applied = |other: &&staging_core::ApplyRecord| {
         let is_committed = other.outcome == Some(ApplyOutcome::Committed);
         is_committed && other.undoes.is_none() && other.undone_by.is_none() && !other.forgotten
@@ -73,20 +128,18 @@ fn not_found(context: &Context<'_>, apply: ApplyId, path: &OsStr, is_at: &IsAt) 
     let other =
         others.iter().filter(is_applied).map(|other| other.apply).find(|id| is_undoable(*id));
     match other {
-        Some(other) => {
-            failure.advise(format!("{other} has: `greenroom undo {other} {}`.", shown(path)))
-        }
+        Some(other) => failure.advise(format!("{other} has: `greenroom undo {other} {text}`.")),
         None => failure.advise(format!("`greenroom show {apply}` lists its files.")),
     }
 }
 
 /// A patch of an apply at a path.
 fn find(
-    context: &Context<'_>,
+    layer: &DiffStagingLayer,
     apply: ApplyId,
     is_at: &IsAt,
     is_meant: impl Fn(&AppliedPatch) -> bool,
 ) -> Option<AppliedPatch> {
-    let (_, patches) = context.layer.applied(apply).ok()?;
+    let (_, patches) = layer.applied(apply).ok()?;
     patches.into_iter().find(|applied| is_at(&applied.patch) && is_meant(applied))
 }

@@ -1,5 +1,7 @@
 //! `serve`: a program that runs agents, over lines of JSON-RPC.
 
+mod calls;
+mod deciding;
 mod python;
 mod schema;
 

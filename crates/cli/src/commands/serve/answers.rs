@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
+use orchestrator_adapter::ActorError;
 use tokio::task::spawn_local;
 
-use super::calls::{Call, HelloView, NAMES};
+use super::calls::{Call, NAMES};
 use super::output::Line;
 use super::protocol::{LINE_BYTES_MAX, PROTOCOL, Refusal, answer};
 use super::room;
 use super::server::{Answer, Answered, Server};
 use super::taken::Taken;
+use super::views::HelloView;
+use crate::failure::Failure;
 use crate::paths::shown;
 
 impl Server {
@@ -34,14 +37,18 @@ impl Server {
         if let Call::Subscribe(params) = call {
             return self.subscribe(id, params, ticket).await;
         }
-        let (text, permit) = match self.answered(call).await {
+        let (text, permit) = match catch_panic(Rc::clone(&self).answered(call)).await {
             Ok(Answer { body, permit }) => (answer(&id, &body), permit),
             Err(failure) => (Refusal::of(id, failure).to_line(), None),
         };
         self.output.send(Line { text, ticket, permit }).await;
     }
 
-    async fn answered(self: &Rc<Self>, call: Call) -> Answered {
+    async fn answered(self: Rc<Self>, call: Call) -> Answered {
+        if let Some(session) = call.session() {
+            // A session of another client is not this one's.
+            self.actor(session)?;
+        }
         match call {
             Call::Hello(_) => Ok(Answer::of(&self.hello())),
             Call::OpenSession(params) => self.open_session(params).await,
@@ -76,5 +83,30 @@ impl Server {
             calls_in_flight_max: room::CALLS_MAX,
             agent: crate::agent::in_environment(),
         }
+    }
+}
+
+/// The outcome of work; a panic is a failure of it, so that the calls behind it go on and it is
+/// answered as well.
+pub(super) async fn catch_panic<T: 'static>(
+    work: impl Future<Output = Result<T, Failure>> + 'static,
+) -> Result<T, Failure> {
+    spawn_local(work).await.unwrap_or_else(|_| Err(ActorError::Panicked.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use orchestrator_adapter::actix::System;
+    use staging_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn work_that_panics_is_answered() {
+        System::new().block_on(async {
+            let outcome: Result<(), Failure> = catch_panic(async { panic!("on purpose") }).await;
+            assert_eq!(outcome.expect_err("it panicked").kind, ErrorKind::Panicked);
+            assert!(catch_panic(async { Ok(()) }).await.is_ok());
+        });
     }
 }

@@ -2,13 +2,17 @@
 
 use std::rc::Rc;
 
-use staging_core::{ApplyRequest, Approval, ApprovalMeans, RedoRequest};
+use staging_core::{
+    ApplyId, ApplyRequest, Approval, ApprovalMeans, DiffStagingLayer, NewComment, PatchId,
+    RedoRequest, Reversible, Selector, UndoRequest,
+};
 
-use super::calls::{Apply, Discard, Redo, Refresh, Undo};
-use super::selecting::selectors;
+use super::params::{Apply, Comment, Discard, Redo, Refresh, Undo};
+use super::selecting::{file, selectors};
 use super::server::{Answer, Answered, Server};
 use crate::commands::approval::unasked;
 use crate::commands::staged::staged_view;
+use crate::commands::undo_paths::selected;
 use crate::failure::Failure;
 use crate::json::{AppliedView, DiscardedView, RecoverView, RedoneView, UndoneView, patches};
 
@@ -23,7 +27,8 @@ impl Server {
     }
 
     pub(super) async fn apply(self: &Rc<Self>, params: Apply) -> Answered {
-        let Apply { session, ids, expect, confirm_full_replace, rest, dry_run, request } = params;
+        let Apply { session, ids, expect, confirm_full_replace, rest, dry_run, message, request } =
+            params;
         let approval = match dry_run {
             true => Approval::default(),
             false => self.approval("apply")?,
@@ -37,6 +42,7 @@ impl Server {
             dry_run,
             rest,
             request,
+            message: message.filter(|message| !message.trim().is_empty()),
             approval,
             ..ApplyRequest::default()
         };
@@ -47,10 +53,12 @@ impl Server {
     }
 
     pub(super) async fn discard(&self, params: Discard) -> Answered {
-        let Discard { session, ids, reason } = params;
+        let Discard { session, ids, reason, comments } = params;
         self.import_all().await;
         let ids = selectors(session, ids)?;
-        let discarded = self.staging.discard(ids, reason).await?;
+        let comments = comments.into_iter().map(|comment| new_comment(comment.0));
+        let comments = comments.collect::<Result<_, _>>()?;
+        let discarded = self.staging.discard_commented(ids, reason, comments).await?;
         Ok(Answer::of(&DiscardedView { patches: patches(&discarded) }))
     }
 
@@ -64,9 +72,16 @@ impl Server {
         Ok(Answer::of(&staged_view(session, &proposed, &[])))
     }
 
-    pub(super) async fn undo(&self, Undo { apply, .. }: Undo) -> Answered {
+    pub(super) async fn undo(&self, Undo { session: _, apply, ids }: Undo) -> Answered {
         let approval = self.approval("undo")?;
-        let report = self.staging.undo(apply, approval).await?;
+        let mut request = UndoRequest { apply, approval, ..UndoRequest::default() };
+        // The session is the queue that the call waits in. It does not select.
+        let ids = selectors(None, ids)?;
+        if !ids.is_empty() {
+            let (apply, chosen) = self.blocking(move |layer| part(layer, apply, &ids)).await?;
+            (request.apply, request.patches) = (Some(apply), chosen);
+        }
+        let report = self.staging.undo_part(request).await?;
         Ok(Answer::of(&UndoneView::from(&report)))
     }
 
@@ -81,4 +96,19 @@ impl Server {
         let report = self.staging.recover().await?;
         Ok(Answer::of(&RecoverView::from(&report)))
     }
+}
+
+/// The apply, and those of its patches that are selected.
+fn part(
+    layer: &DiffStagingLayer,
+    apply: Option<ApplyId>,
+    ids: &[Selector],
+) -> Result<(ApplyId, Vec<PatchId>), Failure> {
+    let Reversible { apply, patches, .. } = layer.undoable(apply)?;
+    let chosen = selected(layer, apply, patches, ids)?;
+    Ok((apply, chosen.iter().map(|patch| patch.id).collect()))
+}
+
+fn new_comment(Comment { path, line, comment }: Comment) -> Result<NewComment, Failure> {
+    Ok(NewComment { path: file(&path)?, line, comment })
 }

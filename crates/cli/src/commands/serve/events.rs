@@ -13,12 +13,14 @@ use staging_core::{ErrorKind, EventRecord};
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
-use super::calls::{Subscribe, SubscribedView, Unsubscribe, UnsubscribedView};
+use super::answers::catch_panic;
 use super::output::Line;
-use super::protocol::{Id, Refusal, answer, body, notification};
+use super::params::{Subscribe, Unsubscribe};
+use super::protocol::{ErrorView, Id, Refusal, answer, body, notification};
 use super::room::Ticket;
 use super::server::{Answer, Answered, Server};
 use super::subscriptions::Ending;
+use super::views::{SubscribedView, UnsubscribedView};
 use crate::failure::Failure;
 use crate::json::TextView;
 
@@ -36,6 +38,14 @@ pub(super) struct EventView<'a> {
     diff: Option<TextView>,
 }
 
+/// The parameters of a `subscription_ended` notification.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct EndedView<'a> {
+    subscription: u64,
+    /// Why it has ended. The events after the last one that was sent are in the log.
+    error: ErrorView<'a>,
+}
+
 impl Server {
     /// Answers, and then sends the events.
     pub(super) async fn subscribe(
@@ -44,23 +54,33 @@ impl Server {
         params: Subscribe,
         ticket: Option<Ticket>,
     ) {
-        match self.begin(&params).await {
+        let server = Rc::clone(&self);
+        match catch_panic(async move { server.begin(&params).await }).await {
             Ok(subscription) => {
                 let Subscription { number, position, .. } = subscription;
                 let view = SubscribedView { subscription: number, since: position };
                 let text = answer(&id, &body(&view));
                 self.output.send(Line { text, ticket, permit: None }).await;
-                spawn_local(async move {
-                    if let Err(failure) = subscription.run(&self).await {
-                        tracing::warn!(failure.message, "a subscription has ended");
-                    }
-                });
+                spawn_local(self.run(subscription));
             }
             Err(failure) => {
                 let text = Refusal::of(id, failure).to_line();
                 self.output.send(Line { text, ticket, permit: None }).await;
             }
         }
+    }
+
+    /// Sends the events of a subscription until it ends, and why it does if something failed.
+    async fn run(self: Rc<Self>, subscription: Subscription) {
+        let (server, number) = (Rc::clone(&self), subscription.number);
+        let ended = catch_panic(async move { subscription.run(&server).await }).await;
+        let Err(failure) = ended else { return };
+        self.subscriptions.borrow_mut().remove(number);
+        let message = failure.with_advice();
+        let error = ErrorView::of(&message, &failure);
+        let view = EndedView { subscription: number, error };
+        let text = notification("subscription_ended", &view);
+        self.output.send(Line { text, ..Line::default() }).await;
     }
 
     async fn begin(&self, params: &Subscribe) -> Result<Subscription, Failure> {

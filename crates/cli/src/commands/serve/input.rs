@@ -5,11 +5,13 @@ use std::thread;
 
 use staging_core::ErrorKind;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
 
 use super::output::{Line, WeakOutput};
 use super::protocol::{Code, Id, LINE_BYTES_MAX, Refusal, read};
 use super::room::Room;
 use super::taken::{Input, Taken};
+use crate::failure::Failure;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -43,7 +45,12 @@ fn take_all(
         match answer {
             Ok(None) => {}
             Ok(Some((id, call))) => {
-                if calls.blocking_send(Input::Call(Taken { id, call, ticket })).is_err() {
+                let taken = Input::Call(Taken { id, call, ticket });
+                if let Err(SendError(Input::Call(Taken { id, ticket, .. }))) =
+                    calls.blocking_send(taken)
+                {
+                    let text = Refusal::of(id, ending()).to_line();
+                    output.blocking_send(Line { text, ticket: Some(ticket), permit: None });
                     return Ok(());
                 }
             }
@@ -56,6 +63,11 @@ fn take_all(
         // One long line does not keep its memory.
         line.shrink_to(BUFFER_BYTES);
     }
+}
+
+/// The process was asked to end before a call began.
+fn ending() -> Failure {
+    Failure::new(ErrorKind::Stopped, "the server is ending: the call was not begun")
 }
 
 fn too_long() -> Refusal {

@@ -12,9 +12,21 @@ use tokio::task::spawn_local;
 /// A call that waits for those before it.
 type Job = Pin<Box<dyn Future<Output = ()>>>;
 
+/// How many sessions there are before it is looked for ended ones the first time.
+const SESSIONS_USUAL: usize = 64;
+
 /// The open sessions.
-#[derive(Default)]
-pub(super) struct Lanes(HashMap<SessionId, Lane>);
+pub(super) struct Lanes {
+    lanes: HashMap<SessionId, Lane>,
+    /// How many there are before it is looked for ended ones.
+    checked_at: usize,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { lanes: HashMap::new(), checked_at: SESSIONS_USUAL }
+    }
+}
 
 struct Lane {
     actor: Addr<SessionActor>,
@@ -25,18 +37,18 @@ struct Lane {
 impl Lanes {
     /// The queue of a session.
     pub(super) fn queue(&self, session: SessionId) -> Option<mpsc::UnboundedSender<Job>> {
-        self.0.get(&session).map(|lane| lane.queue.clone())
+        self.lanes.get(&session).map(|lane| lane.queue.clone())
     }
 
     /// The actor of a session.
     pub(super) fn actor(&self, session: SessionId) -> Option<Addr<SessionActor>> {
-        self.0.get(&session).map(|lane| lane.actor.clone())
+        self.lanes.get(&session).map(|lane| lane.actor.clone())
     }
 
     /// Serves a session that was opened.
     pub(super) fn add(&mut self, opened: &OpenedSession) {
         let actor = opened.actor.clone();
-        if let Some(lane) = self.0.get_mut(&opened.session.id) {
+        if let Some(lane) = self.lanes.get_mut(&opened.session.id) {
             lane.actor = actor;
             return;
         }
@@ -46,11 +58,25 @@ impl Lanes {
                 job.await;
             }
         });
-        self.0.insert(opened.session.id, Lane { actor, queue });
+        self.lanes.insert(opened.session.id, Lane { actor, queue });
     }
 
     /// Forgets a session once its queue is empty.
     pub(super) fn remove(&mut self, session: SessionId) {
-        self.0.remove(&session);
+        self.lanes.remove(&session);
+    }
+
+    /// The sessions, once there are twice as many as were open when it was looked for ended ones.
+    pub(super) fn crowded(&self) -> Option<Vec<SessionId>> {
+        let is_crowded = self.lanes.len() >= self.checked_at;
+        is_crowded.then(|| self.lanes.keys().copied().collect())
+    }
+
+    /// Forgets sessions that have ended elsewhere.
+    pub(super) fn remove_ended(&mut self, ended: &[SessionId]) {
+        for session in ended {
+            self.remove(*session);
+        }
+        self.checked_at = SESSIONS_USUAL.max(2 * self.lanes.len());
     }
 }

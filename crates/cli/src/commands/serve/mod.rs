@@ -5,6 +5,7 @@
 //! read is read no further.
 
 mod answers;
+mod by_name;
 mod calls;
 mod content;
 mod deciding;
@@ -12,6 +13,7 @@ mod events;
 mod input;
 mod lanes;
 mod output;
+mod params;
 mod proposing;
 mod protocol;
 mod reviewing;
@@ -24,6 +26,7 @@ mod sessions;
 mod signals;
 mod subscriptions;
 mod taken;
+mod views;
 
 use std::rc::Rc;
 

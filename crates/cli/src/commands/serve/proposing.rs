@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use orchestrator_adapter::{ProposePatch as Patch, StageAll};
 use staging_core::{ErrorKind, PatchNames, PatchRequest, Proposal, Proposed, SessionId};
 
-use super::calls::{Change, Propose, ProposePatch, Read};
+use super::params::{Change, Propose, ProposePatch, Read};
 use super::protocol::body;
 use super::selecting::file;
 use super::server::{Answer, Answered, Server, sent};
@@ -19,7 +19,8 @@ impl Server {
         let Propose { session, proposals } = params;
         let actor = self.actor(session)?;
         self.import(session).await?;
-        let proposals = proposals.into_iter().map(Proposal::try_from).collect::<Result<_, _>>()?;
+        let proposals = proposals.into_iter().map(|change| Proposal::try_from(change.0));
+        let proposals = proposals.collect::<Result<_, _>>()?;
         let proposed: Vec<Proposed> = sent(actor.send(StageAll { proposals }).await)?;
         Ok(Answer::of(&staged_view(Some(session), &proposed, &[])))
     }

@@ -14,7 +14,8 @@ use crate::failure::Failure;
 /// The version of the protocol; it grows when something changes its meaning.
 pub(super) const PROTOCOL: u32 = 1;
 
-/// The longest line that is read, and the longest answer that only reads, in bytes without the newline.
+/// The longest line that is read, and the longest answer to a call that changes nothing, in bytes without the
+/// newline.
 pub(super) const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// The version of JSON-RPC.
@@ -63,6 +64,13 @@ pub(super) struct ErrorView<'a> {
     message: &'a str,
     /// The error as `--json` has it; programs decide by its `kind`.
     data: &'a Failure,
+}
+
+impl<'a> ErrorView<'a> {
+    /// A failure of something that was read; `message` is its sentence with what to do next.
+    pub(super) fn of(message: &'a str, failure: &'a Failure) -> Self {
+        Self { code: Code::Failed.number(), message, data: failure }
+    }
 }
 
 /// An error, and the call that it answers.

@@ -1,14 +1,15 @@
 //! What reviewers read: what is pending, its diff, and the log.
 
-use staging_core::{DiffOptions, PatchState, Selector, SetRisk};
+use staging_core::{DiffOptions, SetRisk};
 
-use super::calls::{ApplyStatusView, AskApply, Diff, Events, EventsView, Show};
+use super::params::{AskApply, Diff, Events, Show};
 use super::protocol::body;
 use super::selecting::selectors;
 use super::server::{Answered, Server};
-use crate::commands::diff::text_of;
+use super::views::{ApplyStatusView, EventsView};
 use crate::commands::layers;
-use crate::json::{self, PatchView, SelectionView, ShownView, StatusView, TextView};
+use crate::commands::show::{in_any_state, view};
+use crate::json::{self, SelectionView, StatusView};
 use crate::trials::Trials;
 
 /// How many entries of the log are answered at once, and how many without a limit.
@@ -51,28 +52,9 @@ impl Server {
     pub(super) async fn show(&self, Show { patch: id }: Show) -> Answered {
         self.import_all().await;
         self.reading(move |layer| {
-            if layer.patch(id)?.state == PatchState::Pending {
-                // Looks at the file, so that a stale patch is not shown as pending.
-                layer.select(&[Selector::Patch(id)])?;
-            }
-            let (patch, applies) = (layer.patch(id)?, layer.applies_of(id)?);
-            let patches = std::slice::from_ref(&patch);
-            let diff = match patch.content_kept {
-                true => text_of(layer, patches)?,
-                false => TextView::default(),
-            };
-            Ok(body(&ShownView {
-                session: patch.session,
-                patch: PatchView::from(&patch),
-                remarks: &patch.diff.remarks,
-                reason_text: patch.reason_text.as_deref(),
-                comments: &patch.comments,
-                created_at: patch.created_at,
-                updated_at: patch.updated_at,
-                apply: patch.apply,
-                applies: &applies,
-                diff,
-            }))
+            let patch = in_any_state(layer, id)?;
+            let applies = layer.applies_of(id)?;
+            Ok(body(&view(layer, &patch, &applies)?))
         })
         .await
     }

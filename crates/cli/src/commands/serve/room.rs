@@ -84,20 +84,34 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_call_is_taken_once_another_is_answered() {
         let room = Room::default();
         let mut tickets: Vec<Ticket> = (0..CALLS_MAX).map(|_| room.take(1)).collect();
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| room.wait());
-            assert!(!waiting.is_finished(), "there is no room yet");
-            tickets.pop();
-            waiting.join().expect("it has room now");
-        });
+        assert_waits_for(&room, || drop(tickets.pop()));
         drop(tickets);
-        let _long = room.take(BYTES_MAX);
-        assert!(room.0.taken().bytes >= BYTES_MAX, "one line may fill it");
+        room.wait();
+        let long = room.take(BYTES_MAX);
+        assert_waits_for(&room, || drop(long));
+    }
+
+    /// There is room only after this.
+    fn assert_waits_for(room: &Room, free: impl FnOnce()) {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                room.wait();
+                sender.send(()).expect("the test waits");
+            });
+            let waits = receiver.recv_timeout(Duration::from_millis(50)).is_err();
+            free();
+            assert!(waits, "there is no room yet");
+            receiver.recv().expect("it has room now");
+        });
     }
 }

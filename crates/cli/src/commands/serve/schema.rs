@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::calls::schemas;
-use super::events::EventView;
+use super::events::{EndedView, EventView};
 use super::protocol::{ErrorView, PROTOCOL};
 
 /// The schema of each method's parameters and result, of errors and of notifications. Each is a JSON
@@ -18,6 +18,7 @@ pub(crate) fn schema() -> Value {
     let methods = schemas(&mut params, &mut results);
     let error = results.subschema_for::<ErrorView<'static>>();
     let event = results.subschema_for::<EventView<'static>>();
+    let ended = results.subschema_for::<EndedView<'static>>();
     let mut definitions = params.take_definitions(true);
     definitions.extend(results.take_definitions(true));
     json!({
@@ -25,7 +26,10 @@ pub(crate) fn schema() -> Value {
         "protocol": PROTOCOL,
         "methods": methods,
         "error": error,
-        "notifications": { "event": { "params": event } },
+        "notifications": {
+            "event": { "params": event },
+            "subscription_ended": { "params": ended },
+        },
         "$defs": definitions,
     })
 }

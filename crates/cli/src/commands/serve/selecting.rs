@@ -2,7 +2,7 @@
 
 use staging_core::{RelPath, Selector, SessionId, StagingError};
 
-use super::calls::{Selected, SelectedBy};
+use super::params::{Selected, SelectedBy};
 use crate::failure::Failure;
 
 /// What is selected. Without anything but exceptions it is everything, or everything of the session.

@@ -1,11 +1,12 @@
 //! Opens, closes and lists sessions.
 
-use orchestrator_adapter::CloseSession as Close;
+use orchestrator_adapter::{CloseSession as Close, DiffStagingLayer};
 use staging_core::{Session, SessionId, SessionState, StagingError};
 
-use super::calls::{CloseSession, OpenSession, SessionView, SessionsView};
+use super::params::{CloseSession, OpenSession};
 use super::protocol::body;
 use super::server::{Answer, Answered, Server, sent};
+use super::views::{SessionView, SessionsView};
 use crate::failure::Failure;
 use crate::json::{ClosedView, patches};
 
@@ -17,8 +18,25 @@ impl Server {
             Err(_) => named,
         };
         let opened = self.staging.open_session(&label).await?;
+        self.forget_ended().await;
         self.lanes.borrow_mut().add(&opened);
         Ok(Answer::of(&SessionView { session: opened.session }))
+    }
+
+    /// Forgets sessions that have ended without this client, from time to time.
+    async fn forget_ended(&self) {
+        let Some(sessions) = self.lanes.borrow().crowded() else { return };
+        let find = |layer: &DiffStagingLayer| {
+            let mut ended = sessions;
+            ended.retain(|id| {
+                let found = layer.find_session(&id.to_string());
+                found.is_ok_and(|session| session.state != SessionState::Open)
+            });
+            Ok(ended)
+        };
+        if let Ok(ended) = self.blocking(find).await {
+            self.lanes.borrow_mut().remove_ended(&ended);
+        }
     }
 
     pub(super) async fn close_session(&self, params: CloseSession) -> Answered {
