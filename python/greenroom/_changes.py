@@ -135,6 +135,19 @@ def _json(kind: str, path: PathArgument, base: str | None, **fields: Any) -> dic
 
 
 @dataclass(frozen=True)
+class Comment:
+    """A reviewer's comment for a line, counted from 1, of what a rejected patch stages."""
+
+    path: PathArgument
+    line: int
+    comment: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The comment as the protocol has it."""
+        return {"path": escape_path(self.path), "line": self.line, "comment": self.comment}
+
+
+@dataclass(frozen=True)
 class Under:
     """Selects the patches of a file, or of the files below a directory, in every session."""
 

@@ -9,7 +9,10 @@ from ._text import unescape_path
 
 
 class GreenroomError(Exception):
-    """A call was refused or failed. Unless it is `InDoubt`, no file of the workspace has changed.
+    """A call was refused or failed, and no file of the workspace has changed, with four exceptions: after
+    `InDoubt`, `Panicked`, `Stopped` and `Disconnected` an apply, undo or redo may be on the disk.
+    `Greenroom.recover` decides it, and `Greenroom.apply_status` says what became of an apply with a
+    ``request``. A TimeoutError says nothing of the outcome either: what was asked goes on.
 
     `kind` is the word by which programs decide, and that ``--json`` prints. The other attributes say
     what the error is about; each is None, or empty, where it is about none.
@@ -111,7 +114,7 @@ class Busy(GreenroomError):
 
 
 class InDoubt(GreenroomError):
-    """It is not certain that an apply is on the disk: call `Greenroom.recover`."""
+    """It is not certain that an apply is on the disk, this one or one before: call `Greenroom.recover`."""
 
     kind = "in_doubt"
 
@@ -141,21 +144,22 @@ class Unsupported(GreenroomError):
 
 
 class Stopped(GreenroomError):
-    """The part of the server that answers such calls has stopped."""
+    """The part of the server that answers such calls has stopped, perhaps while it did this one."""
 
     kind = "stopped"
 
 
 class Panicked(GreenroomError):
-    """The call has hit a defect of Greenroom."""
+    """The call has hit a defect of Greenroom, and how far it came is not known."""
 
     kind = "panicked"
 
 
 class Disconnected(GreenroomError):
-    """The server has ended before it answered.
+    """The server has ended before it answered, or was closed before it was asked.
 
-    A proposal may or may not be staged then; an apply with a ``request`` can be asked for by name.
+    What was asked may be done or not: a proposal may be staged, an apply may be on the disk. An apply
+    with a ``request`` can be asked for by name.
     """
 
     kind = "disconnected"

@@ -2,21 +2,18 @@
 
 import asyncio
 import functools
-import json
 import os
 import signal
 import stat
-import subprocess
-import tempfile
 import threading
 import unittest
-from dataclasses import fields, is_dataclass
-from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import greenroom
 from greenroom import (
+    Approval,
     Closed,
+    Comment,
     ConfirmationMissing,
     CreateDirectory,
     Delete,
@@ -25,6 +22,7 @@ from greenroom import (
     Except,
     Greenroom,
     GreenroomError,
+    LineComment,
     NoMatch,
     NotFound,
     Refused,
@@ -37,36 +35,9 @@ from greenroom import (
     Usage,
     Write,
     WriteFrom,
-    find_binary,
 )
 
-
-class WithServer(unittest.TestCase):
-    """A server over a workspace of its own."""
-
-    def setUp(self) -> None:
-        directory = tempfile.TemporaryDirectory(prefix="greenroom-test-")
-        self.addCleanup(directory.cleanup)
-        self.directory = Path(directory.name).resolve()
-        self.project = self.directory / "project"
-        self.project.mkdir()
-        self.greenroom = self.start()
-
-    def start(self, **variables: str) -> Greenroom:
-        """Another server over the same workspace."""
-        env = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory), **variables}
-        started = Greenroom(self.project, state_dir=self.directory / "state", env=env)
-        self.addCleanup(started.close)
-        return started
-
-    def put(self, path: str, content: str) -> None:
-        """Writes a file as the user does."""
-        (self.project / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.project / path).write_text(content)
-
-    def get(self, path: str) -> str:
-        """A file of the workspace."""
-        return (self.project / path).read_text()
+from .support import WithServer
 
 
 class Proposing(WithServer):
@@ -213,6 +184,35 @@ class Deciding(WithServer):
         self.assertEqual((event.name, event.patch), ("patch_discarded", rejected[0].id))
         self.assertEqual((event.text, event.path), ("not today", "a.txt"))
 
+    def test_a_part_of_an_apply_is_undone(self) -> None:
+        session = self.greenroom.open_session("agent")
+        patches = [session.write(path, "x\n").patches[0].id for path in ["src/a", "src/b", "docs/c"]]
+        applied = session.apply(message="good work")
+        undone = self.greenroom.undo(applied.apply, Under("src"), Except(patches[1]))
+        self.assertEqual((undone.pending, set(undone.remaining)), ((patches[0],), set(patches[1:])))
+        self.assertEqual([file.path for file in undone.files], ["src/a"])
+        self.assertEqual((undone.totals.files, undone.outcome), (1, "committed"))
+        exists = [(self.project / path).exists() for path in ["src/a", "src/b", "docs/c"]]
+        self.assertEqual(exists, [False, True, True])
+        with self.assertRaises(NotFound) as missed:
+            self.greenroom.undo(applied.apply, Under("nothing"))
+        self.assertIn("nothing", missed.exception.message)
+        started = [event for event in self.greenroom.events_since(0) if event.name == "apply_started"]
+        self.assertEqual([event.data.get("message") for event in started], ["good work", None])
+
+    def test_a_comment_reaches_the_agent_with_its_line(self) -> None:
+        session = self.greenroom.open_session("agent")
+        patch = session.write("a.txt", "one\ntwo\n").patches[0]
+        with self.assertRaises(Usage):
+            session.discard(comments=[Comment("a.txt", 3, "there is none")])
+        with self.greenroom.events() as events:
+            session.discard(patch.id, reason="names", comments=[Comment("a.txt", 2, "call it 2")])
+            event = events.get(timeout=60)
+        expected = (LineComment("a.txt", 2, "two", "call it 2"),)
+        assert event is not None
+        self.assertEqual((event.comments, event.text), (expected, "names"))
+        self.assertEqual(self.greenroom.show(patch.id).comments, expected)
+
     def test_a_session_is_closed_with_a_reason_and_proposes_no_more(self) -> None:
         session = self.greenroom.open_session("agent")
         patch = session.write("a.txt", "1\n").patches[0]
@@ -277,7 +277,7 @@ class Deciding(WithServer):
         settings.write_text("allow_yes_under_agents = true\n")
         patch = session.apply(expect=signature).patches[0]
         approval = server.show(patch).applies[0].approval
-        self.assertEqual(approval, {"means": "library", "agent": "claude-code"})
+        self.assertEqual(approval, Approval("library", "claude-code", None))
 
 
 class Serving(WithServer):
@@ -352,10 +352,12 @@ class Serving(WithServer):
     def test_a_killed_server_is_reported_to_everybody_who_waits(self) -> None:
         session = self.greenroom.open_session("agent")
         events = self.greenroom.events()
-        self.greenroom._process.send_signal(signal.SIGKILL)
+        self.greenroom._connection.process.send_signal(signal.SIGKILL)
         with self.assertRaises(Disconnected):
             while True:
                 session.write("a.txt", "1\n")
+        # It may have answered some before it died.
+        self.assertEqual({event.name for event in events} - {"patch_proposed", "patch_superseded"}, set())
         self.assertIsNone(events.get(timeout=60))
 
     def test_a_server_that_cannot_start_says_why(self) -> None:
@@ -375,65 +377,6 @@ class Serving(WithServer):
         status = self.greenroom.apply_status("slow")
         assert status is not None
         self.assertEqual(status.outcome, "committed")
-
-
-class Published(unittest.TestCase):
-    """The package and the published schema."""
-
-    schema: dict[str, Any]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        printed = subprocess.run([find_binary(), "schema", "serve"], stdout=subprocess.PIPE, check=True)
-        cls.schema = json.loads(printed.stdout)
-
-    def resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """A schema without its reference."""
-        ref: Optional[str] = schema.get("$ref")
-        return self.schema["$defs"][ref.rsplit("/", 1)[1]] if ref else schema
-
-    def test_every_field_of_a_result_is_published(self) -> None:
-        results = {
-            "hello": greenroom.ServerInfo,
-            "propose": greenroom.Proposed,
-            "apply": greenroom.Applied,
-            "undo": greenroom.Undone,
-            "redo": greenroom.Redone,
-            "close_session": greenroom.ClosedSession,
-            "status": greenroom.Status,
-        }
-        for method, cls in results.items():
-            assert is_dataclass(cls)
-            published = self.resolved(self.schema["methods"][method]["result"])["properties"]
-            with self.subTest(method):
-                self.assertEqual({field.name for field in fields(cls)} - set(published), set())
-        patch = self.resolved({"$ref": "#/$defs/PatchView"})["properties"]
-        self.assertEqual({field.name for field in fields(greenroom.Patch)} - set(patch), set())
-
-    def test_every_kind_of_change_is_published(self) -> None:
-        changes: list[greenroom.Change] = [
-            Write("a", ""),
-            WriteFrom("a", "b"),
-            Edit("a", "", ""),
-            Symlink("a", "b"),
-            CreateDirectory("a"),
-            Delete("a"),
-            Rename("a", "b"),
-            SetMode("a", 0o644),
-        ]
-        published = {}
-        for change in self.resolved({"$ref": "#/$defs/Change"})["oneOf"]:
-            published[change["properties"]["kind"]["const"]] = set(change["properties"])
-        self.assertEqual(set(published), {change.to_json()["kind"] for change in changes})
-        for change in changes:
-            written = change.to_json()
-            with self.subTest(written["kind"]):
-                self.assertEqual(set(written) - published[written["kind"]], set())
-
-    def test_every_kind_of_error_has_a_class(self) -> None:
-        kinds = {each["const"] for each in self.schema["$defs"]["ErrorKind"]["oneOf"]}
-        classes = {cls.kind for cls in GreenroomError.__subclasses__()} - {"disconnected"}
-        self.assertEqual(kinds, classes)
 
 
 if __name__ == "__main__":
