@@ -66,7 +66,7 @@ pub(crate) fn users_of(root: &Path, used: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
-fn output_of(root: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
+pub(crate) fn output_of(root: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new(cargo()).args(arguments).current_dir(root).output();
     let output = output.into_diagnostic().wrap_err("cannot start cargo")?;
     if output.status.success() {

@@ -11,6 +11,7 @@ mod arrows;
 mod cargo;
 mod ci;
 mod circles;
+mod dist;
 mod files;
 mod imports;
 mod links;
@@ -36,6 +37,8 @@ enum Task {
         #[arg(long)]
         print_abi_hash: bool,
     },
+    /// Pack built binaries as archive, wheel, npm packages, Debian package and manifests
+    Dist(dist::Options),
     /// Measure change sets, proposals and diffs beside their peers
     #[command(disable_help_flag = true)]
     Bench(Passed),
@@ -78,6 +81,7 @@ fn run(task: &Task) -> miette::Result<u8> {
         Task::Ci { no_tests } => ci::run(root, !no_tests).map(|()| 0),
         Task::Tidy { print_abi_hash: false } => tidy::run(root).map(|()| 0),
         Task::Tidy { print_abi_hash: true } => abi_hash::print(root).map(|()| 0),
+        Task::Dist(options) => dist::run(root, options).map(|()| 0),
         Task::Bench(passed) => program(&programs::BENCH, passed),
         Task::FaultInject(passed) => programs::fault_inject(root, &passed.arguments),
         Task::Torture(passed) => program(&programs::TORTURE, passed),
@@ -94,7 +98,7 @@ mod tests {
     fn check(line: &str, expected: Option<&str>) {
         let words = ["cargo xtask"].into_iter().chain(line.split_whitespace());
         let passed = Task::try_parse_from(words).ok().map(|task| match task {
-            Task::Ci { .. } | Task::Tidy { .. } => String::new(),
+            Task::Ci { .. } | Task::Tidy { .. } | Task::Dist(_) => String::new(),
             Task::Bench(passed)
             | Task::FaultInject(passed)
             | Task::Torture(passed)
@@ -106,7 +110,14 @@ mod tests {
 
     #[test]
     fn known_tasks_are_understood() {
-        for line in ["ci", "ci --no-tests", "tidy", "tidy --print-abi-hash"] {
+        for line in [
+            "ci",
+            "ci --no-tests",
+            "tidy",
+            "tidy --print-abi-hash",
+            "dist",
+            "dist --glibc-max 2.17",
+        ] {
             check(line, Some(""));
         }
         for task in ["bench", "fault-inject", "torture", "real-disk", "windows"] {
@@ -123,7 +134,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for line in ["", "publish", "ci --fast", "tidy --no-tests"] {
+        for line in ["", "publish", "ci --fast", "tidy --no-tests", "dist --glibc-max new"] {
             check(line, None);
         }
     }
