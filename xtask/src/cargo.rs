@@ -16,15 +16,33 @@ pub(crate) fn cargo() -> OsString {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
     workspace_root: PathBuf,
+    #[serde(default)]
+    pub(crate) target_directory: PathBuf,
     /// The crates of the workspace.
     pub(crate) packages: Vec<Package>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) description: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) rust_version: Option<String>,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) categories: Vec<String>,
     pub(crate) dependencies: Vec<Dependency>,
+    /// The registries to which it may go; none if it may go to any.
+    publish: Option<Vec<String>>,
     targets: Vec<Target>,
+}
+
+impl Package {
+    /// What cargo names its archive, and the directory in it.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
 }
 
 /// A dependency as a manifest declares it; `kind` is nothing, `dev` or `build`.
@@ -40,6 +58,11 @@ struct Target {
 }
 
 impl Workspace {
+    /// The packages that may be published.
+    pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| package.publish.is_none())
+    }
+
     /// Asks cargo for the workspace at `root`.
     pub(crate) fn load(root: &Path) -> Result<Self> {
         let arguments = ["metadata", "--format-version=1", "--locked", "--no-deps"];

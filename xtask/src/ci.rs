@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use miette::miette;
 
 use crate::cargo::cargo;
-use crate::{programs, tidy};
+use crate::{package, programs, tidy};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
@@ -21,12 +21,13 @@ enum Action {
     Tidy,
     /// cargo with these arguments, which are split at blanks.
     Cargo(&'static str),
+    Package,
     FaultInject,
     CargoDeny,
 }
 
 /// Cheap steps come first, so that a slip is found in seconds.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "fmt", action: Action::Cargo("fmt --all --check") },
     Step { name: "tidy", action: Action::Tidy },
     Step {
@@ -48,6 +49,7 @@ const STEPS: [Step; 8] = [
         ),
     },
     Step { name: TEST, action: Action::Cargo("test --workspace --locked") },
+    Step { name: "package", action: Action::Package },
     Step { name: "fault-inject", action: Action::FaultInject },
     Step { name: "deny", action: Action::CargoDeny },
 ];
@@ -111,10 +113,8 @@ fn run_all(
 
 fn run_one(root: &Path, step: &Step) -> Outcome {
     match step.action {
-        Action::Tidy => match tidy::run(root) {
-            Ok(()) => Outcome::Passed,
-            Err(report) => Outcome::Failed(report.to_string()),
-        },
+        Action::Tidy => outcome_of_task(tidy::run(root)),
+        Action::Package => outcome_of_task(package::run(root)),
         Action::Cargo(arguments) => run_cargo(root, arguments),
         Action::FaultInject => match programs::run(root, &programs::FAULT_INJECT, &["--quick"]) {
             Ok(0) => Outcome::Passed,
@@ -128,6 +128,13 @@ fn run_one(root: &Path, step: &Step) -> Outcome {
 
 fn run_cargo(root: &Path, arguments: &str) -> Outcome {
     outcome_of(Command::new(cargo()).args(arguments.split(' ')).current_dir(root).status())
+}
+
+fn outcome_of_task(result: miette::Result<()>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(report) => Outcome::Failed(format!("{report:#}")),
+    }
 }
 
 fn outcome_of(status: io::Result<ExitStatus>) -> Outcome {
@@ -176,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_steps_are_the_ones_documented() {
-        let all = "fmt tidy clippy clippy-mutants doc test fault-inject deny";
+        let all = "fmt tidy clippy clippy-mutants doc test package fault-inject deny";
         assert_eq!(names(&steps(true)), all);
         assert_eq!(names(&steps(false)), all.replace("test ", ""));
     }
@@ -185,8 +192,8 @@ mod tests {
     fn every_step_has_a_line_and_the_summary_counts_them() {
         let (result, _, said) = check_run(|_| Outcome::Passed);
         assert_eq!(result, Ok(()));
-        assert_eq!(said.lines().count(), 9, "{said}");
-        let summary = "ci: 8 passed, 0 skipped, none failed, in ";
+        assert_eq!(said.lines().count(), 10, "{said}");
+        let summary = "ci: 9 passed, 0 skipped, none failed, in ";
         assert!(said.lines().last().is_some_and(|line| line.starts_with(summary)), "{said}");
     }
 
@@ -199,7 +206,7 @@ mod tests {
         assert_eq!(ran, ["fmt", "tidy", "clippy"]);
         assert!(said.contains("ci: clippy failed after "), "{said}");
         let summary = result.expect_err("a step failed");
-        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 5 not run, in ";
+        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 6 not run, in ";
         assert!(summary.starts_with(expected), "{summary}");
     }
 
@@ -212,7 +219,7 @@ mod tests {
         assert_eq!(result, Ok(()));
         let line = "ci: deny skipped: cargo-deny is not installed\n";
         assert!(said.contains(line), "{said}");
-        assert!(said.contains("7 passed, 1 skipped"), "{said}");
+        assert!(said.contains("8 passed, 1 skipped"), "{said}");
     }
 
     #[test]

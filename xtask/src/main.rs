@@ -15,6 +15,7 @@ mod dist;
 mod files;
 mod imports;
 mod links;
+mod package;
 mod programs;
 mod refused;
 mod sources;
@@ -25,7 +26,7 @@ mod walks;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Runs the project's own tasks")]
 enum Task {
-    /// Check everything that CI checks: formatting, tidy, clippy, rustdoc, tests, cargo-deny
+    /// Check everything that CI checks: formatting, tidy, clippy, rustdoc, tests, packages, cargo-deny
     Ci {
         /// Leave the tests out
         #[arg(long)]
@@ -39,6 +40,8 @@ enum Task {
     },
     /// Pack built binaries as archive, wheel, npm packages, Debian package and manifests
     Dist(dist::Options),
+    /// Pack the crates that are published, and use them outside of the workspace
+    Package,
     /// Measure change sets, proposals and diffs beside their peers
     #[command(disable_help_flag = true)]
     Bench(Passed),
@@ -82,6 +85,7 @@ fn run(task: &Task) -> miette::Result<u8> {
         Task::Tidy { print_abi_hash: false } => tidy::run(root).map(|()| 0),
         Task::Tidy { print_abi_hash: true } => abi_hash::print(root).map(|()| 0),
         Task::Dist(options) => dist::run(root, options).map(|()| 0),
+        Task::Package => package::run(root).map(|()| 0),
         Task::Bench(passed) => program(&programs::BENCH, passed),
         Task::FaultInject(passed) => programs::fault_inject(root, &passed.arguments),
         Task::Torture(passed) => program(&programs::TORTURE, passed),
@@ -98,7 +102,7 @@ mod tests {
     fn check(line: &str, expected: Option<&str>) {
         let words = ["cargo xtask"].into_iter().chain(line.split_whitespace());
         let passed = Task::try_parse_from(words).ok().map(|task| match task {
-            Task::Ci { .. } | Task::Tidy { .. } | Task::Dist(_) => String::new(),
+            Task::Ci { .. } | Task::Tidy { .. } | Task::Dist(_) | Task::Package => String::new(),
             Task::Bench(passed)
             | Task::FaultInject(passed)
             | Task::Torture(passed)
@@ -117,6 +121,7 @@ mod tests {
             "tidy --print-abi-hash",
             "dist",
             "dist --glibc-max 2.17",
+            "package",
         ] {
             check(line, Some(""));
         }
