@@ -165,10 +165,7 @@ impl Call<'_> {
         let strays: Vec<_> = staged
             .patches
             .iter()
-            .filter(|patch| {
-                let paths = std::iter::once(&patch.path).chain(&patch.rename_to);
-                paths.into_iter().any(|path| !allowed.allows(&Some(path.clone())))
-            })
+            .filter(|patch| patch.paths().any(|path| !allowed.allows(&Some(path.clone()))))
             .collect();
         if let Some(stray) = strays.first() {
             let path = stray.path.clone();

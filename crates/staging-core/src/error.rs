@@ -309,6 +309,12 @@ pub enum StagingError {
         /// The signature of what is pending.
         found: Signature,
     },
+    /// No rule approves the set as it is now.
+    #[error("no rule approves the set any more: {reason}")]
+    NotCovered {
+        /// Why none does.
+        reason: String,
+    },
     /// Files are replaced as a whole, without a diff, and the request does not confirm that.
     #[error(
         "replaced as a whole, without a diff to read: {}; confirm the full replacement",
@@ -649,7 +655,9 @@ impl StagingError {
             Self::ModeRefused { path, .. } => file(Kind::Refused, path),
             Self::NotEditable { path, patch, .. } => (Kind::Refused, Some(path), vec![*patch]),
             Self::NotByClient { path, patch } => (Kind::Refused, Some(path), vec![*patch]),
-            Self::SignatureMismatch { .. } => kind(Kind::SignatureMismatch),
+            Self::SignatureMismatch { .. } | Self::NotCovered { .. } => {
+                kind(Kind::SignatureMismatch)
+            }
             Self::SessionNotOpen { .. } | Self::AlreadyAsked { .. } => kind(Kind::Closed),
             Self::NotUndoable { .. } | Self::NotRedoable { .. } => kind(Kind::Closed),
             Self::NotPending { patch, .. } | Self::NotRefreshable { patch, .. } => {

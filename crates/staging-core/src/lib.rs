@@ -67,6 +67,7 @@ mod boot;
 mod captures;
 mod comment;
 mod contents;
+mod contested;
 mod decide;
 mod decision;
 mod diffing;

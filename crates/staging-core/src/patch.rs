@@ -173,6 +173,11 @@ impl Patch {
             .flatten()
     }
 
+    /// Its path and, of a rename, where it moves the file.
+    pub fn paths(&self) -> impl Iterator<Item = &RelPath> + Clone {
+        std::iter::once(&self.path).chain(&self.rename_to)
+    }
+
     /// Where the file is once the patch is applied; `None` after a delete.
     pub fn target(&self) -> Option<&RelPath> {
         match self.operation {

@@ -5,6 +5,7 @@ mod globs;
 
 use std::time::Duration;
 
+pub(crate) use self::globs::folded_path;
 pub use self::globs::{AskGlobs, GlobMistake, PathGlobs};
 
 use crate::patch::Operation;

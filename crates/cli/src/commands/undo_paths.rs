@@ -31,7 +31,7 @@ impl Named {
             return Ok(Self { text, is_at: Box::new(move |patch| patch.id == id) });
         }
         let matcher = PathMatcher::parse(word, location)?;
-        Ok(Self { text, is_at: Box::new(move |patch| names(patch).any(|it| matcher.matches(it))) })
+        Ok(Self { text, is_at: Box::new(move |patch| patch.paths().any(|it| matcher.matches(it))) })
     }
 
     /// What a selector means of an apply, as it means it of what is pending.
@@ -44,16 +44,12 @@ impl Named {
                 Box::new(move |patch| patch.session == id)
             }
             Selector::Path(path) => {
-                Box::new(move |patch| names(patch).any(|name| name.starts_with(&path)))
+                Box::new(move |patch| patch.paths().any(|name| name.starts_with(&path)))
             }
             Selector::Except(selector) => return Self::selector(layer, &selector),
         };
         Ok(Self { text: selector.to_string(), is_at })
     }
-}
-
-fn names(patch: &Patch) -> impl Iterator<Item = &RelPath> {
-    std::iter::once(&patch.path).chain(&patch.rename_to)
 }
 
 /// Those of an apply's patches that are selected; with nothing but exceptions all others.

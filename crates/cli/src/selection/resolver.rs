@@ -129,10 +129,7 @@ impl<'a> Resolver<'a> {
 
     /// The paths of what is waiting, with both names of a rename.
     fn names(&self) -> Result<impl Iterator<Item = &RelPath>, Failure> {
-        Ok(self
-            .waiting()?
-            .iter()
-            .flat_map(|patch| std::iter::once(&patch.path).chain(&patch.rename_to)))
+        Ok(self.waiting()?.iter().flat_map(Patch::paths))
     }
 
     fn labelled(&self, label: &str) -> Result<Option<Session>, Failure> {

@@ -135,10 +135,8 @@ handlers! { FsActor: Done;
         catch_panic(|| actor.owner.redo(&request))
     };
     ApplyByRules -> (), |actor, context| {
+        context.notify(Tidy);
         let outcomes = catch_panic(|| actor.rules.run(&actor.owner))?;
-        if !outcomes.is_empty() {
-            context.notify(Tidy);
-        }
         outcomes.iter().for_each(report);
         Ok(())
     };

@@ -6,6 +6,7 @@ use std::sync::MutexGuard;
 use atomic_fs::{
     ChangeSet, Conflict, Digest, EmptiedDirs, EntryKind, FsError, RelPath, WorkspaceLock,
 };
+use rusqlite::Connection;
 
 use crate::base::Base;
 use crate::decide::changes::changes;
@@ -30,6 +31,9 @@ use crate::store::applies::{Start, held_by};
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 
+/// What is checked of the store before an apply takes its patches.
+pub(crate) type LastCheck<'c> = dyn Fn(&Connection) -> Result<()> + 'c;
+
 impl DiskOwner {
     /// Applies one change set, whole or not at all, and returns when the outcome is on the disk. Call
     /// [`tidy`](Self::tidy) after the answer was given.
@@ -44,6 +48,16 @@ impl DiskOwner {
     /// failed. With each of them nothing has changed and the rest stays pending.
     /// `InDoubt` when a sync failed after the swaps: recovery decides.
     pub fn apply(&self, request: &ApplyRequest) -> Result<ApplyReport> {
+        self.apply_checked(request, &|_| Ok(()))
+    }
+
+    /// The same, if `check` has no objection. It reads the store in the transaction that takes the
+    /// patches, so that what it sees is decided in the same moment.
+    pub(crate) fn apply_checked(
+        &self,
+        request: &ApplyRequest,
+        check: &LastCheck<'_>,
+    ) -> Result<ApplyReport> {
         let inner = &*self.0;
         // The workspace is locked, and nothing is left of any apply before.
         let mut gate = unpoisoned(&inner.gate);
@@ -81,7 +95,7 @@ impl DiskOwner {
         // They have to be a complete set in which no two sessions change one file.
         let mut by_path: BTreeMap<&RelPath, &Patch> = BTreeMap::new();
         for patch in &patches {
-            for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
+            for path in patch.paths() {
                 if let Some(other) = by_path.insert(path, patch)
                     && other.session != patch.session
                 {
@@ -108,7 +122,7 @@ impl DiskOwner {
             message: request.message.as_deref(),
             ..Start::by(&request.approval)
         };
-        let report = inner.bring(&mut gate, lock, &patches, &start)?;
+        let report = inner.bring(&mut gate, lock, &patches, &start, check)?;
         Ok(ApplyReport { left_out, ..report })
     }
 }
@@ -172,8 +186,9 @@ impl Inner {
         lock: WorkspaceLock,
         patches: &[Patch],
         start: &Start<'_>,
+        check: &LastCheck<'_>,
     ) -> Result<ApplyReport> {
-        let (apply, set_id) = self.start(patches, start)?;
+        let (apply, set_id) = self.start(patches, start, check)?;
         let set = ChangeSet {
             id: set_id,
             changes: patches.iter().flat_map(changes).collect(),
@@ -272,8 +287,14 @@ impl Inner {
     }
 
     /// Locks the patches for an apply, if they are still what was approved.
-    fn start(&self, approved: &[Patch], start: &Start<'_>) -> Result<(ApplyId, String)> {
+    fn start(
+        &self,
+        approved: &[Patch],
+        start: &Start<'_>,
+        check: &LastCheck<'_>,
+    ) -> Result<(ApplyId, String)> {
         self.store.write(|write| {
+            check(write)?;
             for patch in approved {
                 if start.redoes.is_some() && patch.state != PatchState::Pending {
                     reopen(write, patch)?;

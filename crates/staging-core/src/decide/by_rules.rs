@@ -7,18 +7,19 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
+
 use crate::approval::{Approval, ApprovalMeans};
 use crate::decide::covered::{Asks, Facts, covering};
 use crate::disk_owner::DiskOwner;
-use crate::error::{Result, StagingError};
+use crate::error::{Result, StagingError, with_causes};
 use crate::ids::SessionId;
+use crate::options::StagingOptions;
 use crate::report::ApplyReport;
 use crate::request::{ApplyRequest, Selector};
 use crate::rules::ApprovalRules;
 use crate::signature::Signature;
-use crate::signing::set_signature;
-use crate::store::rules as facts;
-use crate::store::rules::PendingSet;
+use crate::store::rules::{PendingSet, PendingSets};
 
 /// How often sets are looked at while nothing happens: the limits of a rule are over a time.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -75,12 +76,13 @@ impl RuleRunner {
         Self { rules, seen: None, next: Instant::now(), quiet_since, left }
     }
 
-    /// Applies the sets that a rule approves, each as one change set with exactly the patches and the
-    /// signature that were looked at. Costs one look at the log where nothing has happened; call it
-    /// several times a second, and [`tidy`](DiskOwner::tidy) after it has applied.
+    /// Applies the sets that a rule approves, each as one change set with exactly what was looked at, and
+    /// tidies after each. Costs one look at the log where nothing has happened; call it several times a
+    /// second.
     ///
     /// # Errors
-    /// When the store cannot be read. A failed apply is an outcome.
+    /// When the store cannot be read and nothing was decided; the next call looks at the sets again. A
+    /// failed apply is an outcome.
     pub fn run(&mut self, owner: &DiskOwner) -> Result<Vec<RuleOutcome>> {
         if self.rules.approve.is_empty() {
             return Ok(Vec::new());
@@ -89,20 +91,32 @@ impl RuleRunner {
         if self.seen == Some(newest) && Instant::now() < self.next {
             return Ok(Vec::new());
         }
-        let sets = owner.0.store.read(facts::pending_sets)?;
-        (self.seen, self.next) = (Some(newest), Instant::now() + LOOK_EVERY);
+        // What fails from here on is looked at again.
+        self.seen = None;
+        self.next = Instant::now() + LOOK_EVERY;
+        let pending = owner.0.store.read(PendingSets::read)?;
         let signatures: HashMap<SessionId, Signature> =
-            sets.iter().map(|set| (set.session.id, set_signature(&set.patches))).collect();
+            pending.sets.iter().map(|set| (set.session.id, set.signature)).collect();
         self.quiet_since.retain(|session, _| signatures.contains_key(session));
         self.left.retain(|(session, signature)| signatures.get(session) == Some(signature));
-        let mut outcomes = Vec::new();
-        for set in &sets {
-            let signature = signatures[&set.session.id];
-            if self.is_quiet(set.session.id, signature)
-                && !self.left.contains(&(set.session.id, signature))
-            {
-                outcomes.extend(self.decide(owner, set, signature)?);
+        let (mut outcomes, mut failed) = (Vec::new(), None);
+        for set in &pending.sets {
+            let is_left = self.left.contains(&(set.session.id, set.signature));
+            if !self.is_quiet(set.session.id, set.signature) || is_left {
+                continue;
             }
+            match self.decide(owner, &pending, set) {
+                Ok(outcome) => outcomes.extend(outcome),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            // What was decided is reported; the next call returns the error, if it still fails.
+            Some(error) if !outcomes.is_empty() => {
+                tracing::warn!(%error, "a set is looked at again");
+            }
+            Some(error) => return Err(error),
+            None => self.seen = Some(newest),
         }
         Ok(outcomes)
     }
@@ -124,17 +138,17 @@ impl RuleRunner {
     fn decide(
         &mut self,
         owner: &DiskOwner,
+        pending: &PendingSets,
         set: &PendingSet,
-        signature: Signature,
     ) -> Result<Option<RuleOutcome>> {
-        let session = set.session.id;
-        let new_file_mode = owner.options().new_file_mode;
-        let rule = owner
-            .0
-            .store
-            .read(|connection| covering(&self.rules, set, &Facts { connection, new_file_mode }))?;
-        let rule = match rule {
-            Ok(rule) => rule.to_owned(),
+        let (session, signature) = (set.session.id, set.signature);
+        let covering = |connection: &Connection, pending: &PendingSets, set: &PendingSet| {
+            let &StagingOptions { new_file_mode, history_keep_for, .. } = owner.options();
+            let facts = Facts { connection, pending, new_file_mode, history_keep_for };
+            covering(&self.rules, set, &facts).map(|found| found.map(str::to_owned))
+        };
+        let rule = match owner.0.store.read(|connection| covering(connection, pending, set))? {
+            Ok(rule) => rule,
             // There may be room for it later.
             Err(Asks::Full(reason)) => {
                 tracing::debug!(%session, reason, "a rule is exhausted");
@@ -145,12 +159,40 @@ impl RuleRunner {
                 return Ok(Some(RuleOutcome::Asks { session, reason }));
             }
         };
-        let mut approval = Approval::by(ApprovalMeans::Policy);
-        approval.rule = Some(rule.clone());
-        let ids = set.patches.iter().map(|patch| Selector::Patch(patch.id)).collect();
-        let expect = Some(signature);
+        // The set is decided once more in the transaction that takes its patches: it may have grown, and
+        // another process may have used up a rule or decided about a file.
+        let check = |connection: &Connection| {
+            let now = PendingSets::read(connection)?;
+            let set = now.sets.iter().find(|set| set.session.id == session);
+            let set = set.ok_or(StagingError::NothingPending)?;
+            if set.signature != signature {
+                let (expected, found) = (signature, set.signature);
+                return Err(StagingError::SignatureMismatch { expected, found });
+            }
+            match covering(connection, &now, set)? {
+                Ok(now) if now == rule => Ok(()),
+                Ok(other) => Err(not_covered(format!("the rule `{other}` does now"))),
+                Err(Asks::Person(reason) | Asks::Full(reason)) => Err(not_covered(reason)),
+            }
+        };
+        let approval = Approval { rule: Some(rule.clone()), ..Approval::by(ApprovalMeans::Policy) };
+        let (ids, expect) = (vec![Selector::Session(session)], Some(signature));
         let request = ApplyRequest { ids, expect, approval, ..ApplyRequest::default() };
-        match owner.apply(&request) {
+        let applied = owner.apply_checked(&request, &check).map(|mut report| {
+            // Nobody waits for the answer.
+            match owner.tidy() {
+                Ok(found) => {
+                    let kept = found.iter().map(|kept| kept.file.display().to_string());
+                    report.kept.extend(kept);
+                }
+                Err(error) => {
+                    let error = with_causes(&error);
+                    report.warnings.push(format!("cannot remove temporary files: {error}"));
+                }
+            }
+            report
+        });
+        match applied {
             Ok(report) => Ok(Some(RuleOutcome::Applied { session, rule, report })),
             Err(error) if has_moved_on(&error) => {
                 tracing::debug!(%session, %error, "the set has changed since it was looked at");
@@ -164,6 +206,10 @@ impl RuleRunner {
     }
 }
 
+fn not_covered(reason: String) -> StagingError {
+    StagingError::NotCovered { reason }
+}
+
 /// Whether a set is no longer what was looked at; what it is now is looked at next.
 fn has_moved_on(error: &StagingError) -> bool {
     matches!(
@@ -171,6 +217,7 @@ fn has_moved_on(error: &StagingError) -> bool {
         StagingError::Stale { .. }
             | StagingError::LostParts { .. }
             | StagingError::SignatureMismatch { .. }
+            | StagingError::NotCovered { .. }
             | StagingError::NotPending { .. }
             | StagingError::NothingPending
             | StagingError::Busy { .. }

@@ -254,6 +254,5 @@ impl Named {
 
 /// The paths that name a patch: its file's, a rename's new one, and those of the directories above.
 fn names_of(patch: &Patch) -> impl Iterator<Item = RelPath> + '_ {
-    let ends = std::iter::once(&patch.path).chain(&patch.rename_to);
-    ends.flat_map(|path| successors(Some(path.clone()), RelPath::parent))
+    patch.paths().flat_map(|path| successors(Some(path.clone()), RelPath::parent))
 }

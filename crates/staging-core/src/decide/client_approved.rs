@@ -26,8 +26,7 @@ pub fn check_client_approval(patches: &[Patch], expect: Option<Signature>) -> Re
     }
     check_diffs(patches)?;
     for patch in patches {
-        let paths = std::iter::once(&patch.path).chain(&patch.rename_to);
-        if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
+        if let Some(path) = patch.paths().find(|path| is_guarded(path)) {
             return Err(StagingError::NotByClient { patch: patch.id, path: path.clone() });
         }
     }

@@ -35,7 +35,8 @@ pub(crate) enum NotCommitted {
 }
 
 impl Inner {
-    /// Records the outcome of a set in one transaction, and leaves what is to be tidied at the gate.
+    /// Records the outcome of a set in one transaction. What a committed set leaves to be tidied
+    /// stays at the gate; what any other leaves is tidied here, so that the workspace is not locked.
     /// Where files were not as expected, the patches on them among `approved` are stale; an undo has
     /// none.
     pub(crate) fn conclude(
@@ -73,6 +74,15 @@ impl Inner {
         // tidied here.
         if let Some(unfinished) = unfinished {
             **gate = Some(Tidying { lock, unfinished, apply });
+        }
+        // Only a set that is on the disk is tidied after the answer. A caller that has an error to
+        // handle would keep every other process out until it tidies.
+        if !matches!(outcome, Outcome::Committed) {
+            let found = self.tidy_before_recovery(gate);
+            for DisplacedEdit { path, file } in kept.iter().chain(&found) {
+                let file = file.display().to_string();
+                tracing::warn!(%path, file, "a user's edit was kept beside");
+            }
         }
         let shown = |kept: &DisplacedEdit| kept.file.display().to_string();
         Err(match outcome {

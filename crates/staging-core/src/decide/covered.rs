@@ -1,21 +1,26 @@
 //! Which rule covers a set, or why none does.
 
-use atomic_fs::{EntryKind, RelPath, escape_line_for_display, folded_name, folded_stem};
+use std::time::Duration;
+
+use atomic_fs::{EntryKind, escape_line_for_display, folded_name, folded_stem};
 use rusqlite::Connection;
 
-use crate::base::Base;
 use crate::error::Result;
 use crate::patch::{Operation, Patch};
 use crate::risk::kind::RiskKind;
-use crate::rules::{ApprovalRules, ApproveRule};
-use crate::store::rules as facts;
-use crate::store::rules::PendingSet;
+use crate::risk::of_row::made_executable;
+use crate::rules::{ApprovalRules, ApproveRule, folded_path};
+use crate::store::rules::{PendingSet, PendingSets, approved_lately};
 
-/// What is asked of the store, and of the machine.
+/// What decides about a set, besides its patches and the rules.
 pub(crate) struct Facts<'c> {
     pub(crate) connection: &'c Connection,
+    /// Everything that is pending.
+    pub(crate) pending: &'c PendingSets,
     /// The permission bits of a plain new file.
     pub(crate) new_file_mode: u32,
+    /// How long the store knows what a rule has approved.
+    pub(crate) history_keep_for: Duration,
 }
 
 /// Why no rule approves a set.
@@ -33,7 +38,7 @@ pub(crate) fn covering<'r>(
     set: &PendingSet,
     facts: &Facts<'_>,
 ) -> Result<Result<&'r str, Asks>> {
-    if let Some(reason) = kept(rules, set, facts)? {
+    if let Some(reason) = kept(rules, set, facts) {
         return Ok(Err(Asks::Person(reason)));
     }
     let mut reason = None;
@@ -63,42 +68,31 @@ fn named(patch: &Patch, why: &str) -> String {
 }
 
 /// Why a set is kept for a person, whatever a rule approves.
-fn kept(rules: &ApprovalRules, set: &PendingSet, facts: &Facts<'_>) -> Result<Option<String>> {
+fn kept(rules: &ApprovalRules, set: &PendingSet, facts: &Facts<'_>) -> Option<String> {
     if set.lacks_parts {
-        return Ok(Some("parts of the set are stale or expired".to_owned()));
+        return Some("parts of the set are stale or expired".to_owned());
     }
-    let decided = facts::decided_by_person(facts.connection, &set.session.label)?;
-    for patch in &set.patches {
+    let label = set.session.label.as_bytes();
+    set.patches.iter().find_map(|patch| {
         if let Some(why) = never(patch, facts.new_file_mode) {
-            return Ok(Some(named(patch, why)));
+            return Some(named(patch, why));
         }
-        for path in names(patch) {
-            if set.contested.contains(path) {
-                return Ok(Some(named(patch, "is changed by another session too")));
+        for path in patch.paths().map(folded_path) {
+            if facts.pending.contested.contains(&path) {
+                return Some(named(patch, "is changed by another session too"));
             }
-            if decided.contains(path) {
-                return Ok(Some(named(patch, "was rejected or undone before")));
+            if facts.pending.decided.contains(&path) {
+                return Some(named(patch, "was rejected, dismissed, edited or undone before"));
             }
         }
         let asks = rules.always_ask.iter().find(|rule| {
-            let is_session = || {
-                let label = set.session.label.as_bytes();
-                rule.sessions.are_none() || rule.sessions.matches(label)
-            };
+            let is_session = || rule.sessions.are_none() || rule.sessions.matches(label);
             let is_operation = rule.operations.is_empty()
                 || does(patch).iter().any(|operation| rule.operations.contains(operation));
-            is_operation && is_session() && names(patch).any(|path| rule.paths.matches(path))
+            is_operation && is_session() && patch.paths().any(|path| rule.paths.matches(path))
         });
-        if let Some(rule) = asks {
-            return Ok(Some(named(patch, &format!("is kept by the rule `{}`", rule.name))));
-        }
-    }
-    Ok(None)
-}
-
-/// Both names of a rename.
-fn names(patch: &Patch) -> impl Iterator<Item = &RelPath> {
-    std::iter::once(&patch.path).chain(&patch.rename_to)
+        asks.map(|rule| named(patch, &format!("is kept by the rule `{}`", rule.name)))
+    })
 }
 
 /// What a patch does: a rename may change the content too, and so may both the mode.
@@ -126,20 +120,24 @@ fn never(patch: &Patch, new_file_mode: u32) -> Option<&'static str> {
         return Some("is a symbolic link");
     }
     if patch.changes_kind() {
-        return Some("becomes something else than a file");
+        return Some("changes from one kind of entry to another");
     }
-    let is_directory = patch.base.as_ref().map(Base::kind) == Some(EntryKind::Directory)
-        || patch.kind() == EntryKind::Directory;
-    if let Some(staged) = patch.staged.filter(|_| !is_directory) {
-        let before = base.map_or(new_file_mode & 0o666, |base| base.permissions());
+    if let Some(staged) = patch.staged {
+        let plain = match staged.kind() {
+            EntryKind::Directory => made_executable(new_file_mode & 0o666),
+            EntryKind::File | EntryKind::Symlink => new_file_mode & 0o666,
+        };
+        let before = base.map_or(plain, |base| base.permissions());
         if staged.permissions() & !before & 0o7777 != 0 {
-            return Some("gives more permissions than the file had, or than a new one gets");
+            return Some(
+                "adds permission bits that the entry did not have, or that a new one does not get",
+            );
         }
     }
-    if names(patch).any(|path| path.names_git()) {
+    if patch.paths().any(|path| path.names_git()) {
         return Some("belongs to a repository");
     }
-    if names(patch).any(|path| path.components().any(is_odd)) {
+    if patch.paths().any(|path| path.components().any(is_odd)) {
         return Some("has a name that a file system may read as another one");
     }
     if !patch.diff.remarks.is_empty() {
@@ -161,7 +159,7 @@ fn is_odd(name: &[u8]) -> bool {
 
 /// Why a rule does not cover a patch.
 fn outside(rule: &ApproveRule, patch: &Patch) -> Option<String> {
-    if !names(patch).all(|path| rule.paths.matches(path.as_bytes())) {
+    if !patch.paths().all(|path| rule.paths.matches(path.as_bytes())) {
         return Some(NO_PATH.to_owned());
     }
     let has = |operation: &Operation| rule.operations.contains(operation);
@@ -187,7 +185,13 @@ fn within_limits<'r>(
     if limits.iter().all(Option::is_none) {
         return Ok(Ok(&rule.name));
     }
-    let used = facts::approved_lately(facts.connection, &rule.name, rule.within)?;
+    let name = &rule.name;
+    if rule.within > facts.history_keep_for {
+        let reason =
+            format!("the rule `{name}` has limits over more time than the history is kept for");
+        return Ok(Err(Asks::Person(reason)));
+    }
+    let used = approved_lately(facts.connection, &rule.name, rule.within)?;
     let mut wanted = [set.patches.len() as u64, 0, 0];
     for patch in &set.patches {
         wanted[1] += patch.diff.added + patch.diff.removed;
@@ -197,13 +201,13 @@ fn within_limits<'r>(
         limits.iter().zip(used).zip(wanted).zip(["files", "lines", "bytes"])
     {
         let Some(limit) = *limit else { continue };
-        let name = &rule.name;
         if wanted > limit {
             let reason = format!("the set has {wanted} {what}, the rule `{name}` allows {limit}");
             return Ok(Err(Asks::Person(reason)));
         }
         if used.saturating_add(wanted) > limit {
-            let reason = format!("the rule `{name}` has approved {used} {what} of {limit} lately");
+            let reason =
+                format!("the rule `{name}` has approved {used} of at most {limit} {what} lately");
             return Ok(Err(Asks::Full(reason)));
         }
     }

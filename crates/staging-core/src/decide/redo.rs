@@ -48,13 +48,14 @@ impl DiskOwner {
         }
         let is_own = inner.store.peek(|connection| applies::is_own(connection, apply))?;
         let start = Start { is_own, redoes: Some(apply), ..Start::by(&request.approval) };
-        let report =
-            inner.bring(&mut gate, lock, &patches, &start).map_err(|error| match error {
+        let report = inner.bring(&mut gate, lock, &patches, &start, &|_| Ok(())).map_err(
+            |error| match error {
                 StagingError::NotRefreshable { reason, .. } => {
                     StagingError::NotRedoable { apply, reason }
                 }
                 error => error,
-            })?;
+            },
+        )?;
         Ok(RedoReport { redone: apply, report })
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 
 use crate::attempt::{Attempt, CommitError};
 use crate::comment::NewComment;
+use crate::contested::contested;
 use crate::decide::chosen::{lapsed_of, missing, named};
 use crate::decide::comments::ByPatch;
 use crate::decide::discard::{discard_one, dismiss};
@@ -13,7 +14,6 @@ use crate::ids::{PatchId, SessionId};
 use crate::layer::DiffStagingLayer;
 use crate::locks::unpoisoned;
 use crate::patch::{DiscardReason, Operation, Patch, PatchState};
-use crate::report::Contested;
 use crate::request::{DiffOptions, Selection, Selector, SessionStatus, Status};
 use crate::signing::set_signature;
 use crate::store::write::Write;
@@ -234,27 +234,6 @@ impl DiffStagingLayer {
         };
         self.0.retry_while_locked(discard(), discard)
     }
-}
-
-/// The files that patches of more than one session are about.
-fn contested(pending: &[Patch]) -> Vec<Contested> {
-    let mut by_path: BTreeMap<&RelPath, BTreeSet<(PatchId, SessionId)>> = BTreeMap::new();
-    for patch in pending {
-        for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
-            by_path.entry(path).or_default().insert((patch.id, patch.session));
-        }
-    }
-    by_path
-        .into_iter()
-        .filter_map(|(path, by)| {
-            let sessions: BTreeSet<SessionId> = by.iter().map(|(_, session)| *session).collect();
-            (sessions.len() > 1).then(|| Contested {
-                path: path.clone(),
-                patches: by.into_iter().map(|(patch, _)| patch).collect(),
-                sessions: sessions.into_iter().collect(),
-            })
-        })
-        .collect()
 }
 
 /// Rejects all of these, or none when an apply holds one.

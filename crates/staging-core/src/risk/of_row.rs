@@ -38,8 +38,7 @@ pub(crate) fn of_row(patch: &Patch, plain_mode: Option<u32>, targets: Targets) -
         let detail = targets.new.map(|target| format!("to `{target}`"));
         risks.push(Risk { kind: RiskKind::SymbolicLink, detail });
     }
-    let paths = std::iter::once(&patch.path).chain(&patch.rename_to);
-    risks.extend(names::of(paths));
+    risks.extend(names::of(patch.paths()));
     risks
 }
 

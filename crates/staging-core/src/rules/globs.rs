@@ -64,12 +64,19 @@ impl AskGlobs {
 
     /// Whether one matches; everything matches without globs.
     pub(crate) fn matches(&self, path: &RelPath) -> bool {
-        let folded = |fold: fn(&[u8]) -> Vec<u8>| {
-            let names: Vec<Vec<u8>> = path.components().map(fold).collect();
-            self.0.is_match_candidate(&Candidate::from_bytes(&names.join(&b'/')))
-        };
-        self.0.is_empty() || folded(|name| folded_name(name).into_owned()) || folded(folded_stem)
+        let matches = |path: Vec<u8>| self.0.is_match_candidate(&Candidate::from_bytes(&path));
+        self.0.is_empty() || matches(folded_path(path)) || matches(folded(path, folded_stem))
     }
+}
+
+/// A path in a form in which paths are equal that some file system takes for the same one.
+pub(crate) fn folded_path(path: &RelPath) -> Vec<u8> {
+    folded(path, |name| folded_name(name).into_owned())
+}
+
+fn folded(path: &RelPath, fold: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let names: Vec<Vec<u8>> = path.components().map(fold).collect();
+    names.join(&b'/')
 }
 
 fn compile<'g>(

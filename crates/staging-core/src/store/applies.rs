@@ -26,6 +26,15 @@ macro_rules! record_statement {
     };
 }
 
+/// A condition for rows of `apply_patches` joined with `applies`: the patch was undone, with the whole
+/// apply or in part.
+macro_rules! was_undone {
+    () => {
+        "(undone_by IS NOT NULL OR (undoes IS NOT NULL AND applies.state = 'committed'))"
+    };
+}
+pub(crate) use was_undone;
+
 /// What is recorded of an apply, an undo or a redo when it starts, in addition to its patches.
 pub(crate) struct Start<'s> {
     /// The name that the request gave it.

@@ -12,6 +12,7 @@ use crate::patch::{DiffSummary, DiscardReason, Patch, PatchState};
 use crate::risk::of_row::of_old_row;
 use crate::signature::Signature;
 use crate::signing::patch_signature;
+use crate::store::applies::was_undone;
 use crate::store::columns::{
     change, exists, from_json, from_sql, limited, row, rows, sql, to_json,
 };
@@ -449,9 +450,10 @@ pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
 
 /// Whether an apply of this patch was undone, at least in part with this patch.
 pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
-    let statement = "SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply
-         WHERE patch = ?1
-         AND (undone_by IS NOT NULL OR (undoes IS NOT NULL AND applies.state = 'committed'))";
+    let statement = concat!(
+        "SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply WHERE patch = ?1 AND ",
+        was_undone!()
+    );
     exists(connection, statement, [id])
 }
 

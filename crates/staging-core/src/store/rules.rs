@@ -6,62 +6,80 @@ use std::time::Duration;
 use atomic_fs::RelPath;
 use rusqlite::Connection;
 
+use crate::contested::by_path;
 use crate::error::{Result, StagingError};
 use crate::ids::SessionId;
 use crate::patch::Patch;
+use crate::rules::folded_path;
 use crate::session::Session;
+use crate::signature::Signature;
+use crate::signing::set_signature;
+use crate::store::applies::was_undone;
 use crate::store::columns::{from_sql, row, rows};
 use crate::store::{patches, sessions};
 use crate::time::Timestamp;
+
+/// Everything that is pending, at one moment.
+pub(crate) struct PendingSets {
+    /// By session; without sessions of which an apply holds a patch.
+    pub(crate) sets: Vec<PendingSet>,
+    /// The files that several sessions change, folded.
+    pub(crate) contested: HashSet<Vec<u8>>,
+    /// The files about which a person has decided against a patch, folded.
+    pub(crate) decided: HashSet<Vec<u8>>,
+}
 
 /// Everything that is pending in a session.
 pub(crate) struct PendingSet {
     pub(crate) session: Session,
     pub(crate) patches: Vec<Patch>,
+    pub(crate) signature: Signature,
     /// Whether parts of it are stale or expired.
     pub(crate) lacks_parts: bool,
-    /// The files that other sessions change as well.
-    pub(crate) contested: HashSet<RelPath>,
 }
 
-/// What is pending, by session; without sessions of which an apply holds a patch.
-pub(crate) fn pending_sets(connection: &Connection) -> Result<Vec<PendingSet>> {
-    let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
-    let mut seen: HashSet<(SessionId, RelPath)> = HashSet::new();
-    let mut of_several: HashSet<RelPath> = HashSet::new();
-    let mut first: BTreeMap<RelPath, SessionId> = BTreeMap::new();
-    for patch in patches::pending(connection)? {
-        for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
-            if seen.insert((patch.session, path.clone()))
-                && *first.entry(path.clone()).or_insert(patch.session) != patch.session
-            {
-                of_several.insert(path.clone());
-            }
+impl PendingSets {
+    pub(crate) fn read(connection: &Connection) -> Result<Self> {
+        let pending = patches::pending(connection)?;
+        let by = by_path(&pending, folded_path).into_iter();
+        let contested = by.filter(|(_, by)| by.is_contested()).map(|(path, _)| path).collect();
+        let lapsed = patches::lapsed(connection)?;
+        let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
+        for patch in pending {
+            by_session.entry(patch.session).or_default().push(patch);
         }
-        by_session.entry(patch.session).or_default().push(patch);
+        let set = |(session, patches): (SessionId, Vec<Patch>)| {
+            Ok(PendingSet {
+                session: sessions::require(connection, session)?,
+                signature: set_signature(&patches),
+                patches,
+                lacks_parts: lapsed.iter().any(|lapsed| lapsed.session == session),
+            })
+        };
+        let is_held = |patches: &Vec<Patch>| patches.iter().any(|patch| patch.apply.is_some());
+        let free = by_session.into_iter().filter(|(_, patches)| !is_held(patches));
+        let sets = free.map(set).collect::<Result<Vec<_>>>()?;
+        Ok(Self { sets, contested, decided: decided_by_person(connection)? })
     }
-    let lapsed = patches::lapsed(connection)?;
-    let set = |(session, patches): (SessionId, Vec<Patch>)| {
-        let session = sessions::require(connection, session)?;
-        let lacks_parts = lapsed.iter().any(|lapsed| lapsed.session == session.id);
-        Ok(PendingSet { session, patches, lacks_parts, contested: of_several.clone() })
-    };
-    let is_held = |patches: &Vec<Patch>| patches.iter().any(|patch| patch.apply.is_some());
-    by_session.into_iter().filter(|(_, patches)| !is_held(patches)).map(set).collect()
 }
 
-/// The files of which a person has rejected a patch of sessions of this label, or has undone one, as far
-/// as the history goes back.
-pub(crate) fn decided_by_person(connection: &Connection, label: &str) -> Result<HashSet<RelPath>> {
-    let statement = "SELECT path, rename_to FROM patches
-         WHERE session IN (SELECT id FROM sessions WHERE label = ?1)
-         AND (reason = 'rejected' OR id IN (
-             SELECT patch FROM apply_patches JOIN applies ON applies.id = apply_patches.apply
-             WHERE undone_by IS NOT NULL OR (undoes IS NOT NULL AND applies.state = 'committed')))";
+/// The files of which a person has rejected, dismissed or edited a patch, or has undone one, as far as
+/// the history goes back. It does not matter which session proposed it: an agent names its sessions.
+fn decided_by_person(connection: &Connection) -> Result<HashSet<Vec<u8>>> {
+    let statement = concat!(
+        "SELECT path, rename_to FROM patches
+         WHERE reason IN ('rejected', 'edited') OR edited OR decision = 'dismissed'
+         OR id IN (SELECT patch FROM apply_patches JOIN applies ON applies.id = apply
+             WHERE ",
+        was_undone!(),
+        ")"
+    );
     let found: Vec<[Option<Vec<u8>>; 2]> =
-        rows(connection, statement, [label], |row| Ok([row.get(0)?, row.get(1)?]))?;
-    let parse = |bytes: Vec<u8>| RelPath::parse(&bytes).map_err(StagingError::from);
-    found.into_iter().flatten().flatten().map(parse).collect()
+        rows(connection, statement, [], |row| Ok([row.get(0)?, row.get(1)?]))?;
+    let fold = |bytes: Vec<u8>| {
+        RelPath::parse(&bytes).map(|path| folded_path(&path)).map_err(StagingError::from)
+    };
+    found.into_iter().flatten().flatten().map(fold).collect()
 }
 
 /// How many patches, lines and bytes a rule has approved within a time before now.

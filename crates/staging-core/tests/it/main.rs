@@ -26,6 +26,7 @@ mod review;
 mod risks;
 #[cfg(unix)]
 mod rules;
+mod rules_races;
 mod selection;
 mod session_view;
 mod shared;

@@ -11,12 +11,12 @@ use staging_core::{
 
 use crate::world::{World, delete, edit, path, rename, set_mode, write};
 
-fn globs(globs: &[&str]) -> PathGlobs {
+pub(crate) fn globs(globs: &[&str]) -> PathGlobs {
     PathGlobs::parse(globs.iter().copied()).expect("globs")
 }
 
 /// A rule over documents, one over hidden files and moves among them, and one that keeps secrets.
-fn rules() -> ApprovalRules {
+pub(crate) fn rules() -> ApprovalRules {
     let mut docs = ApproveRule::new("docs", globs(&["docs/**", "*.md"]));
     (docs.lines_max, docs.bytes_max) = (Some(10), Some(2000));
     let mut tools = ApproveRule::new("tools", globs(&["tools/**"]));
@@ -42,7 +42,7 @@ fn rules() -> ApprovalRules {
     }
 }
 
-fn populated() -> World {
+pub(crate) fn populated() -> World {
     let world = World::with(|options| options.allow_git = true);
     for name in ["docs/a.md", "docs/b.md", "src/main.rs", "tools/run", "tools/old"] {
         world.put(name, "1\n2\n3\n");
@@ -51,13 +51,13 @@ fn populated() -> World {
     world
 }
 
-fn propose(world: &World, label: &str, proposals: Vec<Proposal>) {
+pub(crate) fn propose(world: &World, label: &str, proposals: Vec<Proposal>) {
     let session = world.session(label);
     world.layer.propose_all(session, proposals).expect("staged");
 }
 
 /// What was decided of the only set: the rule that approved it, or why it waits; none if nothing was.
-fn decide(world: &World, runner: &mut RuleRunner) -> Option<Result<String, String>> {
+pub(crate) fn decide(world: &World, runner: &mut RuleRunner) -> Option<Result<String, String>> {
     let mut outcomes = runner.run(&world.layer).expect("the store can be read");
     world.layer.tidy().expect("tidied");
     assert!(outcomes.len() <= 1, "{outcomes:?}");
@@ -83,7 +83,7 @@ const KEPT: &str = "is kept by the rule `secrets`";
 const HIDDEN: &str = "has a risk that its rule does not cover: hidden";
 const AUTOMATION: &str =
     "has a risk that its rule does not cover: read or run by tools on their own";
-const MODE: &str = "gives more permissions";
+const MODE: &str = "adds permission bits";
 const WHOLE: &str = "has no diff";
 const LINK: &str = "is a symbolic link";
 
@@ -200,7 +200,7 @@ fn what_a_person_has_rejected_or_undone_is_not_approved_by_a_rule() {
     world.layer.discard(&[], Some("no")).expect("rejected");
     propose(&world, "agent", vec![edit("docs/a.md", "2", "zwei")]);
     let reason = decide(&world, &mut runner).expect("decided").expect_err("rejected before");
-    assert!(reason.contains("was rejected or undone before"), "{reason}");
+    assert!(reason.contains("was rejected, dismissed, edited or undone before"), "{reason}");
     world.layer.apply(&ApplyRequest::default()).expect("a person can");
     propose(&world, "agent", vec![edit("docs/b.md", "2", "two")]);
     decide(&world, &mut runner).expect("decided").expect("of another file");
@@ -212,6 +212,39 @@ fn what_a_person_has_rejected_or_undone_is_not_approved_by_a_rule() {
         .expect("decided")
         .expect_err("another version of it is not applied either");
     assert_eq!(world.disk("docs/b.md").as_deref(), Some("1\n2\n3\n"));
+}
+
+/// An agent names its sessions, and spells the names of files.
+#[rstest]
+#[case::rejected(|world: &World| drop(world.layer.discard(&[], None).expect("rejected")))]
+#[case::dismissed(|world: &World| {
+    world.put("docs/a.md", "0\n1\n2\n3\n");
+    world.layer.status().expect("it is found stale");
+    world.layer.discard(&[], None).expect("dismissed");
+})]
+#[case::edited(|world: &World| {
+    let patch = world.pending().remove(0);
+    world.layer.edit(&patch, b"1\nours\n3\n").expect("edited");
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+})]
+#[case::undone(|world: &World| {
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    world.layer.undo(None).expect("undone");
+    world.layer.tidy().expect("tidied");
+})]
+fn a_decision_holds_for_sessions_of_every_label_and_for_every_spelling(
+    #[case] decides: fn(&World),
+    #[values("docs/a.md", "docs/A.md")] next: &str,
+) {
+    let world = populated();
+    propose(&world, "agent", vec![edit("docs/a.md", "2", "two")]);
+    decides(&world);
+    let session = world.session("agent");
+    world.layer.close_session(session).expect("closed");
+    propose(&world, "agent:2", vec![write(next, "1\n2\n3\nx\n")]);
+    let reason = decide(&world, &mut RuleRunner::new(rules())).expect("decided");
+    let reason = reason.expect_err("a person has decided about the file");
+    assert!(reason.contains("was rejected, dismissed, edited or undone before"), "{reason}");
 }
 
 #[test]
@@ -261,7 +294,7 @@ fn a_rule_of_some_sessions_covers_no_other() {
     let mut runner = RuleRunner::new(rules);
     decide(&world, &mut runner).expect("decided").expect_err("no rule is for it");
     world.layer.discard(&[Selector::Label("other".to_owned())], None).expect("rejected");
-    propose(&world, "agent:1", vec![edit("docs/a.md", "2", "two")]);
+    propose(&world, "agent:1", vec![edit("docs/b.md", "2", "two")]);
     decide(&world, &mut runner).expect("decided").expect("its label matches");
 }
 
