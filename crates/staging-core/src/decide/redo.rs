@@ -67,8 +67,7 @@ impl Inner {
             let newest = || applies::newest_undone(connection)?.ok_or(StagingError::NothingToRedo);
             let asked = asked.map_or_else(newest, Ok)?;
             match applies::reversal(connection, asked)?.and_then(|reversal| reversal.undoes) {
-                // An undo of an older version has no patches of its own: it is of the whole apply.
-                Some(target) if patches::of_apply(connection, asked)?.is_empty() => {
+                Some(target) if applies::is_of_whole(connection, asked)? => {
                     redoable(connection, target, None)
                 }
                 Some(target) => redoable(connection, target, Some(asked)),

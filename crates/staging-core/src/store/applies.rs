@@ -120,6 +120,15 @@ pub(crate) fn undoes(connection: &Connection, apply: ApplyId) -> Result<Option<A
     column(connection, apply, "SELECT undoes FROM applies WHERE id = ?1")
 }
 
+/// Whether an undo is of an older version, which gave it no patches of its own: it undid the whole
+/// apply. One that has lost its patches with the history is marked as forgotten.
+pub(crate) fn is_of_whole(connection: &Connection, undo: ApplyId) -> Result<bool> {
+    let statement = "SELECT forgotten = 0 AND NOT EXISTS (
+             SELECT 1 FROM apply_patches WHERE apply_patches.apply = applies.id)
+         FROM applies WHERE id = ?1";
+    column(connection, undo, statement)
+}
+
 /// One column of an apply.
 fn column<T: FromSql>(connection: &Connection, apply: ApplyId, statement: &str) -> Result<T> {
     Ok(connection.prepare_cached(statement)?.query_row([apply], |row| row.get(0))?)
@@ -294,12 +303,11 @@ fn with_totals(connection: &Connection, mut record: ApplyRecord) -> Result<Apply
             record.totals.add(kind, from_sql(row.get(1)?), from_sql(row.get(2)?));
             undone += u64::from(!row.get::<_, bool>(3)?);
         }
-        Ok::<_, StagingError>(record.totals != Totals::default())
+        Ok::<_, StagingError>(())
     };
-    let is_found = count(record.apply)?;
+    count(record.apply)?;
     match record.undoes {
-        // One of an older version has no patches of its own.
-        Some(target) if !is_found => drop(count(target)?),
+        Some(target) if is_of_whole(connection, record.apply)? => count(target)?,
         Some(_) => {}
         None if record.outcome == Some(ApplyOutcome::Committed) => record.undone = undone,
         None => {}

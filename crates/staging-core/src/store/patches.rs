@@ -12,7 +12,7 @@ use crate::patch::{DiffSummary, DiscardReason, Patch, PatchState};
 use crate::risk::of_row::of_old_row;
 use crate::signature::Signature;
 use crate::signing::patch_signature;
-use crate::store::applies::was_undone;
+use crate::store::applies::{self, was_undone};
 use crate::store::columns::{
     change, exists, from_json, from_sql, limited, row, rows, sql, to_json,
 };
@@ -242,15 +242,15 @@ pub(crate) fn applied_by(connection: &Connection, apply: ApplyId) -> Result<Vec<
 }
 
 /// The patches that an undo undoes, by path. One of an older version has none of its own: it is of
-/// the whole apply.
+/// the whole apply. One whose patches are older than the history has none any more.
 pub(crate) fn of_undo(
     connection: &Connection,
     undo: ApplyId,
     undone: ApplyId,
 ) -> Result<Vec<Patch>> {
-    match of_apply(connection, undo)? {
-        none if none.is_empty() => of_apply(connection, undone),
-        some => Ok(some),
+    match applies::is_of_whole(connection, undo)? {
+        true => of_apply(connection, undone),
+        false => of_apply(connection, undo),
     }
 }
 
@@ -541,6 +541,8 @@ pub(crate) fn decided_before(
          AND (lapsed = 0 OR kept)
          AND NOT EXISTS (SELECT 1 FROM applies WHERE applies.id = patches.apply
              AND (ended_ms IS NULL OR state IN ('started', 'in_doubt')))
+         AND NOT EXISTS (SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply_patches.apply
+             WHERE patch = patches.id AND applies.state IN ('started', 'in_doubt'))
          ORDER BY decided_age_ms LIMIT ?2";
     rows(connection, statement, (before, limited(limit)), |row| Ok(row.get(0)?))
 }

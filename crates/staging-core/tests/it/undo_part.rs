@@ -8,6 +8,49 @@ use staging_core::{
 
 use crate::world::{World, delete, path, rename, write};
 
+/// Makes these patches older than the history is kept, and sweeps.
+fn forget(world: &World, names: &[&str]) {
+    let old = "UPDATE patches SET decided_age_ms = -30000000000 WHERE path = CAST(?1 AS BLOB)";
+    for name in names {
+        world.store().execute(old, [name]).expect("the column is there");
+    }
+    world.layer.sweep(std::time::Duration::from_secs(60)).expect("swept");
+}
+
+#[test]
+fn an_undo_of_a_part_that_is_forgotten_is_not_one_of_the_whole() {
+    let world = populated();
+    let applied = apply(&world, vec![write("a", "new\n"), write("b", "new\n")]);
+    let by = undo(&world, applied, &["a"]).expect("undone").apply;
+    world.layer.discard(&[], None).expect("rejected");
+    forget(&world, &["a"]);
+    let (record, patches) = world.layer.applied(by).expect("it is there");
+    assert!(patches.is_empty(), "{patches:?}");
+    assert_eq!((record.totals.files, record.forgotten), (0, true), "{record:?}");
+    let refused = redo(&world, Some(by)).expect_err("it is forgotten");
+    assert_eq!(refused.kind(), ErrorKind::Closed);
+    assert!(refused.to_string().contains("older than old contents are kept"), "{refused}");
+    assert_eq!(world.disk("b").as_deref(), Some("new\n"));
+}
+
+#[test]
+fn an_undo_that_is_not_over_keeps_its_patches() {
+    let world = populated();
+    let other = world.again();
+    let applied = apply(&world, vec![write("a", "new\n"), write("b", "new\n")]);
+    let by = undo(&world, applied, &["a"]).expect("undone").apply;
+    world.layer.discard(&[], None).expect("rejected");
+    // Another process has the workspace, so that nothing is recovered meanwhile.
+    other.propose(world.session("other"), write("d", "new\n")).expect("staged");
+    other.apply(&ApplyRequest::default()).expect("applied, and not tidied yet");
+    let started = "UPDATE applies SET state = 'started' WHERE undoes IS NOT NULL";
+    world.store().execute(started, []).expect("the column is there");
+    forget(&world, &["a"]);
+    let (_, patches) = world.layer.applied(by).expect("it is there");
+    let paths: Vec<String> = patches.iter().map(|one| one.patch.path.to_string()).collect();
+    assert_eq!(paths, ["a"]);
+}
+
 fn populated() -> World {
     let world = World::new();
     for name in ["a", "b", "dir/c", "d", "e"] {
