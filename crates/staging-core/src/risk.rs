@@ -4,6 +4,7 @@
 //! with it. [`SetRisk`](set::SetRisk) gathers those of a set by kind and adds what only the set shows.
 
 pub(crate) mod kind;
+pub(crate) mod manifest;
 pub(crate) mod names;
 pub(crate) mod of_contents;
 pub(crate) mod of_row;

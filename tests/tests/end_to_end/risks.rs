@@ -185,6 +185,28 @@ fn a_question_of_a_client_begins_with_the_risks() {
     client.answer_to(&json!("q"));
 }
 
+/// It takes back what was applied, and is a change of the files as any other.
+#[test]
+fn the_question_of_an_undo_has_its_risks() {
+    let stage = Fixture::new();
+    stage.write("run.sh", "x\n");
+    stage.run(["propose", "run.sh", "--mode", "755"]).expect(0);
+    stage.propose("new.txt", "x\n");
+    stage.write("old.txt", "x\n");
+    stage.run(["propose", "old.txt", "--delete"]).expect(0);
+    stage.run(["apply", "--yes"]).expect(0);
+    let mut terminal = Terminal::run(&stage, &["undo"]);
+    let seen = terminal.until_asked().to_owned();
+    let risks: Vec<&str> =
+        seen.lines().map(str::trim_end).filter(|line| line.starts_with("risk: ")).collect();
+    assert_eq!(risks, ["risk: deleted (1): `new.txt`", "risk: mode (1): `run.sh` (755 -> 644)"]);
+    assert_eq!(terminal.answer("n\n"), Some(4));
+    let mut terminal = Terminal::run(&stage, &["undo", "old.txt"]);
+    let seen = terminal.until_asked().to_owned();
+    assert!(!seen.contains("risk: "), "of the files that are undone: {seen}");
+    assert_eq!(terminal.answer("n\n"), Some(4));
+}
+
 #[test]
 fn one_patch_is_shown_and_staged_with_its_risks() {
     let stage = Fixture::new();

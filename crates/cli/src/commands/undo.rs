@@ -4,7 +4,7 @@ use staging_core::{ApprovalMeans, Reversible, Totals, UndoReport, UndoRequest};
 
 use super::approval::{ask_for, asked, unasked};
 use super::context::{Context, tidy};
-use super::text::names;
+use super::text::{names, risks};
 use super::undo_paths::{Named, at_paths};
 use crate::args::Undo;
 use crate::failure::Failure;
@@ -31,6 +31,7 @@ pub(super) fn undo(context: &Context<'_>, arguments: &Undo) -> Result<(), Failur
                 0 => String::new(),
                 left => format!(", and keep {left}"),
             };
+            context.console.text(&risks(&context.layer.reversed(apply, &chosen)?))?;
             ask_for(context, &chosen, &format!("Undo {files} of {apply}{left}?"), "not undone")?;
         }
     }

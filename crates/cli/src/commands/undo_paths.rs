@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use staging_core::{
-    AppliedPatch, ApplyId, ApplyOutcome, DiffStagingLayer, ErrorKind, Patch, PatchId, RelPath,
+    AppliedPatch, ApplyId, ApplyOutcome, DiffStagingLayer, ErrorKind, Patch, PatchId,
     Selector, StagingError,
 };
 

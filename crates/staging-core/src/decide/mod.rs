@@ -12,6 +12,7 @@ pub(crate) mod discard;
 pub(crate) mod part;
 pub(crate) mod put_back;
 pub(crate) mod redo;
+pub(crate) mod reversed;
 pub(crate) mod select;
 pub(crate) mod set_ids;
 pub(crate) mod undo;

@@ -149,7 +149,7 @@ impl Inner {
 
     /// The directories that an apply's patches made, as far as nothing will be in them once its
     /// files are taken back, with their permission bits, outermost first.
-    fn left_empty(&self, target: ApplyId, applied: &[Patch]) -> Result<Vec<RemovedDir>> {
+    pub(crate) fn left_empty(&self, target: ApplyId, applied: &[Patch]) -> Result<Vec<RemovedDir>> {
         let made = self.store.peek(|connection| applies::made_dirs(connection, target))?;
         let made: HashSet<RelPath> = made.into_iter().collect();
         let leaves = |patch: &Patch| patch.staged.is_some_and(|s| s.kind() != EntryKind::Directory);

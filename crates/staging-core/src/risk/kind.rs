@@ -35,11 +35,13 @@ string_enum! {
         LockFile = "lock_file",
         /// The name, or that of a directory above, begins with a dot.
         Hidden = "hidden",
+        /// An older version has staged it without looking for risks in its contents.
+        NotExamined = "not_examined",
     }
 }
 
 /// How many kinds there are.
-pub(crate) const KINDS: usize = 13;
+pub(crate) const KINDS: usize = 14;
 
 impl RiskKind {
     /// What a line of such risks begins with.
@@ -58,6 +60,7 @@ impl RiskKind {
             Self::Ci => "CI",
             Self::LockFile => "lock file",
             Self::Hidden => "hidden",
+            Self::NotExamined => "not examined for other risks",
         }
     }
 }

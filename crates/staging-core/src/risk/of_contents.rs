@@ -4,21 +4,10 @@ use diff_engine::Remark;
 
 use crate::patch::Patch;
 use crate::risk::kind::{Risk, RiskKind};
+use crate::risk::manifest::changed_scripts;
 
 /// A content with fewer lines is often written anew.
 const LINES_MIN: u64 = 20;
-
-/// The scripts that package managers run when they install a package or prepare one for others.
-const INSTALL_SCRIPTS: [&str; 8] = [
-    "preinstall",
-    "install",
-    "postinstall",
-    "preprepare",
-    "prepare",
-    "postprepare",
-    "prepublish",
-    "dependencies",
-];
 
 /// The contents of a patch about a file; `None` where there is none, or it is too long to be loaded.
 pub(crate) struct Texts<'t> {
@@ -85,24 +74,4 @@ fn rewritten(texts: &Texts<'_>) -> Option<Risk> {
     let is_rewritten = lines >= LINES_MIN && texts.removed * 10 > lines * 9;
     let detail = || format!("{} of {lines} lines", texts.removed.min(lines));
     is_rewritten.then(|| Risk::with(RiskKind::FullReplacement, detail()))
-}
-
-/// Whether a package's manifest has other scripts that its installation runs.
-fn changed_scripts(patch: &Patch, texts: &Texts<'_>) -> Option<Risk> {
-    let target = patch.target()?;
-    if target.file_name() != b"package.json" {
-        return None;
-    }
-    let scripts = |text: Option<&[u8]>| {
-        let manifest: serde_json::Value = serde_json::from_slice(text?).ok()?;
-        let all = manifest.get("scripts")?;
-        let named =
-            INSTALL_SCRIPTS.into_iter().filter_map(|name| Some((name, all.get(name)?.clone())));
-        Some(named.collect::<Vec<_>>())
-    };
-    let (old, new) = (scripts(texts.old).unwrap_or_default(), scripts(texts.new)?);
-    let changed: Vec<&str> =
-        new.iter().filter(|script| !old.contains(script)).map(|(name, _)| *name).collect();
-    let detail = || format!("scripts of the installation: {}", changed.join(", "));
-    (!changed.is_empty()).then(|| Risk::with(RiskKind::Automation, detail()))
 }

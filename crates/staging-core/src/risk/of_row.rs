@@ -42,9 +42,11 @@ pub(crate) fn of_row(patch: &Patch, plain_mode: Option<u32>, targets: Targets) -
     risks
 }
 
-/// The risks of a patch that was stored without them: what its row shows.
+/// The risks of a patch that was stored without them: what its row shows, and that nobody has looked at
+/// its contents.
 pub(crate) fn of_old_row(patch: &Patch) -> Vec<Risk> {
     let mut risks = of_row(patch, None, Targets::default());
+    risks.push(Risk::new(RiskKind::NotExamined));
     if patch.diff.full_replace {
         risks.push(Risk::new(RiskKind::FullReplacement));
     }
@@ -70,14 +72,16 @@ fn shrunk(patch: &Patch) -> Option<Risk> {
     is_shrunk.then(|| Risk::with(RiskKind::Shrunk, format!("{old} -> {new} bytes")))
 }
 
-/// The permission bits of a file, where they change or are not those of an ordinary new file or
-/// program.
+/// The permission bits of a file or a directory, where they change or are not those of an ordinary new
+/// file, program or directory.
 fn mode(patch: &Patch, plain: Option<u32>) -> Option<Risk> {
-    let of_file = |mode: u32| EntryKind::of_mode(mode) == EntryKind::File;
-    let new = patch.staged.map(|staged| staged.mode).filter(|mode| of_file(*mode))? & 0o7777;
-    let base = patch.base.as_ref().map(|base| base.content.mode).filter(|mode| of_file(*mode));
-    let base = base.map(|mode| mode & 0o7777);
-    let runs = new & 0o111 != 0 && base.is_none_or(|old| old & 0o111 == 0);
+    let staged = patch.staged.filter(|staged| staged.kind() != EntryKind::Symlink)?;
+    let is_directory = staged.kind() == EntryKind::Directory;
+    let plain = if is_directory { plain.map(made_executable) } else { plain };
+    let new = staged.permissions();
+    let base = patch.base.as_ref().filter(|base| base.kind() == staged.kind());
+    let base = base.map(|base| base.content.permissions());
+    let runs = !is_directory && new & 0o111 != 0 && base.is_none_or(|old| old & 0o111 == 0);
     let kind = if runs { RiskKind::Executable } else { RiskKind::Mode };
     let detail = match (base, plain) {
         (Some(old), _) if old != new => format!("{old:03o} -> {new:03o}"),

@@ -1,7 +1,7 @@
 //! What a reviewer reads first of a set of patches.
 
 use rstest::rstest;
-use staging_core::{Proposal, Risk, RiskKind, SetRisk};
+use staging_core::{ApplyRequest, Proposal, Reversible, Risk, RiskKind, SetRisk};
 
 use crate::world::{World, delete, path, rename, set_mode, write};
 
@@ -153,6 +153,153 @@ fn a_manifest_raises_where_its_installation_runs_something_else(
     assert_eq!(patch.diff.risks, expected.map(automation).into_iter().collect::<Vec<_>>());
 }
 
+const HOOK: &str = r#"{"scripts": {"postinstall": "sh x"}}"#;
+const UNREADABLE: Option<&str> = Some("its scripts cannot be read");
+const POSTINSTALL: Option<&str> = Some("scripts of the installation: postinstall");
+
+fn deep(inside: &str) -> Vec<u8> {
+    format!("{{\"x\": {}{}, {inside}", "[".repeat(200), "]".repeat(200)).into_bytes()
+}
+
+/// What exactly tools read or run on their own.
+fn automation(world: &World) -> Option<String> {
+    let mut risks = world.pending().into_iter().flat_map(|patch| patch.diff.risks);
+    risks.find(|risk| risk.kind == RiskKind::Automation).and_then(|risk| risk.detail)
+}
+
+/// Package managers read what the usual JSON readers refuse.
+#[rstest]
+#[case::a_number_out_of_range(
+    "package.json",
+    br#"{"x": 1e999, "scripts": {"postinstall": "x"}}"#,
+    UNREADABLE
+)]
+#[case::half_a_pair(
+    "package.json",
+    br#"{"x": "\ud800", "scripts": {"postinstall": "x"}}"#,
+    UNREADABLE
+)]
+#[case::no_utf8(
+    "package.json",
+    b"{\"x\": \"\xff\", \"scripts\": {\"postinstall\": \"x\"}}",
+    UNREADABLE
+)]
+#[case::deep("package.json", deep(&HOOK[1..]), UNREADABLE)]
+#[case::a_comment("package.json", b"{} // {}", UNREADABLE)]
+#[case::empty("package.json", b"", UNREADABLE)]
+#[case::a_mark("package.json", b"\xef\xbb\xbf{\"scripts\": {\"postinstall\": \"x\"}}", POSTINSTALL)]
+#[case::a_mark_alone("package.json", b"\xef\xbb\xbf{}", None)]
+#[case::twice("package.json", br#"{"scripts": {"postinstall": "x"}, "scripts": {}}"#, None)]
+#[case::the_last_of_two(
+    "package.json",
+    br#"{"scripts": {}, "scripts": {"postinstall": "x"}}"#,
+    POSTINSTALL
+)]
+#[case::an_escape("package.json", br#"{"scri\u0070ts": {"post\u0069nstall": "x"}}"#, POSTINSTALL)]
+#[case::of_pnpm(
+    "package.json",
+    br#"{"scripts": {"pnpm:devPreinstall": "x"}}"#,
+    Some("scripts of the installation: pnpm:devPreinstall")
+)]
+#[case::no_object("package.json", b"[]", None)]
+#[case::in_another_case("web/Package.JSON", HOOK.as_bytes(), POSTINSTALL)]
+#[case::with_a_dot_at_the_end("package.json.", HOOK.as_bytes(), POSTINSTALL)]
+#[case::json5("package.json5", b"{}", UNREADABLE)]
+#[case::yaml("package.yaml", b"scripts:\n  postinstall: x\n", UNREADABLE)]
+#[case::yaml_with_an_escape("package.yaml", b"\"scri\\x70ts\": {}\n", UNREADABLE)]
+#[case::yaml_of_another_tool("package.yaml", b"dependencies:\n- base\n", None)]
+#[case::another_file("packages.json", HOOK.as_bytes(), None)]
+fn a_manifest_is_read_as_package_managers_do(
+    #[case] name: &str,
+    #[case] new: impl AsRef<[u8]>,
+    #[case] expected: Option<&str>,
+) {
+    let world = World::new();
+    let content = new.as_ref().to_vec();
+    let write = Proposal::Write { path: path(name), content, mode: None };
+    world.layer.propose(world.session("agent"), write).expect("staged");
+    assert_eq!(automation(&world).as_deref(), expected);
+}
+
+#[rstest]
+#[case::moved_here("x.json", vec![rename("x.json", "package.json")], POSTINSTALL)]
+#[case::moved_here_from_elsewhere("test/package.json", vec![rename("test/package.json", "package.json")], POSTINSTALL)]
+#[case::moved_away("package.json", vec![rename("package.json", "x.json")], None)]
+#[case::another_mode("package.json", vec![set_mode("package.json", 0o600)], None)]
+#[case::removed("package.json", vec![delete("package.json")], None)]
+fn a_manifest_raises_where_it_is_moved_to(
+    #[case] before: &str,
+    #[case] proposals: Vec<Proposal>,
+    #[case] expected: Option<&str>,
+) {
+    let world = World::new();
+    world.put(before, HOOK);
+    world.layer.propose_all(world.session("agent"), proposals).expect("staged");
+    assert_eq!(automation(&world).as_deref(), expected);
+}
+
+/// No proposal names the mode of a directory, but an undo brings it back.
+#[rstest]
+#[case(0o755, None)]
+#[case(0o700, Some("risk: mode (1): `dir` (created with 700)"))]
+#[case(0o777, Some("risk: mode (1): `dir` (created with 777, writable by everybody)"))]
+#[case(0o1777, Some("risk: mode (1): `dir` (created with 1777, writable by everybody)"))]
+fn a_directory_with_an_unusual_mode_raises(#[case] mode: u32, #[case] expected: Option<&str>) {
+    let world = World::new();
+    std::fs::create_dir(world.root().join("dir")).expect("made");
+    world.chmod("dir", mode);
+    world.layer.propose(world.session("agent"), delete("dir")).expect("staged");
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    let Reversible { apply, patches, .. } = world.layer.undoable(None).expect("there is one");
+    let undone = world.layer.reversed(apply, &patches).expect("read");
+    let lines: Vec<String> = SetRisk::of(&undone).iter().map(SetRisk::line).collect();
+    assert_eq!(lines, expected.into_iter().collect::<Vec<_>>());
+}
+
+/// An undo is another change of the same files, in the other direction.
+#[test]
+fn an_undo_raises_what_it_does() {
+    let world = World::new();
+    for name in ["gone", "runs", "emptied", "moved", "binary"] {
+        world.put(name, format!("{name}\n").repeat(10));
+    }
+    world.put("package.json", HOOK);
+    world.chmod("runs", 0o755);
+    std::fs::create_dir(world.root().join("kept")).expect("made");
+    let s = world.session("agent");
+    for proposal in [
+        write("new/file", "x\n"),
+        Proposal::CreateDirectory { path: path("made") },
+        delete("gone"),
+        set_mode("runs", 0o644),
+        write("emptied", &"y\n".repeat(1000)),
+        rename("moved", ".moved"),
+        write("binary", "\0"),
+        write("package.json", "{}"),
+    ] {
+        world.layer.propose(s, proposal).expect("staged");
+    }
+    world
+        .layer
+        .apply(&ApplyRequest { confirm_full_replace: true, ..ApplyRequest::default() })
+        .expect("applied");
+    world.put("made/by-the-user", "x\n");
+    let Reversible { apply, patches, .. } = world.layer.undoable(None).expect("there is one");
+    let undone = world.layer.reversed(apply, &patches).expect("read");
+    let lines: Vec<String> = SetRisk::of(&undone).iter().map(SetRisk::line).collect();
+    assert_eq!(
+        lines,
+        [
+            "risk: deleted (1): `new/file`",
+            "risk: replaced as a whole (2): `binary` (the content is binary), `emptied` (1000 of 1000 lines)",
+            "risk: shrunk by more than 90 % (1): `emptied` (2000 -> 80 bytes)",
+            "risk: executable (1): `runs` (644 -> 755)",
+            "risk: read or run by tools on their own (1): `package.json` (scripts of the installation: postinstall)",
+            "risk: hidden (1): `.moved` -> `moved`",
+        ]
+    );
+}
+
 /// What is removed and created at one path is shown, whichever patches do so.
 #[test]
 fn a_set_raises_what_none_of_its_patches_shows() {
@@ -208,7 +355,11 @@ fn a_patch_that_an_older_version_stored_has_the_risks_of_its_row() {
     world.store().execute("UPDATE patches SET risks = NULL", []).expect("the column is there");
     assert_eq!(
         lines(&world),
-        ["risk: shrunk by more than 90 % (1): `.env` (100 -> 1 bytes)", "risk: hidden (1): `.env`"]
+        [
+            "risk: shrunk by more than 90 % (1): `.env` (100 -> 1 bytes)",
+            "risk: hidden (1): `.env`",
+            "risk: not examined for other risks (1): `.env`"
+        ]
     );
 }
 
