@@ -146,7 +146,9 @@ pub use request::{
 };
 pub use risk::kind::{Risk, RiskKind};
 pub use risk::set::{RiskyPath, SetRisk};
-pub use rules::{ApprovalRules, ApproveRule, AskGlobs, AskRule, GlobMistake, PathGlobs};
+pub use rules::{
+    ApprovalRules, ApproveRule, AskGlobs, AskRule, GlobMistake, LabelGlobs, PathGlobs,
+};
 pub use session::{Session, SessionState};
 pub use sessions::decisions::{AnswerId, DecisionReport};
 pub use sessions::lifecycle::ClosedSession;

@@ -6,7 +6,7 @@ mod globs;
 use std::time::Duration;
 
 pub(crate) use self::globs::folded_path;
-pub use self::globs::{AskGlobs, GlobMistake, PathGlobs};
+pub use self::globs::{AskGlobs, GlobMistake, LabelGlobs, PathGlobs};
 
 use crate::patch::Operation;
 use crate::risk::kind::RiskKind;
@@ -39,7 +39,7 @@ pub struct ApproveRule {
     pub paths: PathGlobs,
     /// The labels of the sessions whose sets it approves; any without globs. A label is what the
     /// agent's program calls itself, and proves nothing.
-    pub sessions: PathGlobs,
+    pub sessions: LabelGlobs,
     /// What the patches may do.
     pub operations: Vec<Operation>,
     /// The kinds of risk that it covers all the same, of those in [`COVERABLE`](Self::COVERABLE).
@@ -72,7 +72,7 @@ impl ApproveRule {
         Self {
             name: name.into(),
             paths,
-            sessions: PathGlobs::default(),
+            sessions: LabelGlobs::default(),
             operations: vec![Operation::Create, Operation::Modify],
             risks: Vec::new(),
             files_max: None,
@@ -91,7 +91,7 @@ pub struct AskRule {
     /// One name of a patch that matches is enough. Everything matches without globs.
     pub paths: AskGlobs,
     /// The labels of the sessions that are meant; all without globs.
-    pub sessions: PathGlobs,
+    pub sessions: LabelGlobs,
     /// What the patches do that are meant; anything when empty.
     pub operations: Vec<Operation>,
 }

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 
 use staging_core::{
-    AppliedPatch, ApplyId, ApplyOutcome, DiffStagingLayer, ErrorKind, Patch, PatchId,
-    Selector, StagingError,
+    AppliedPatch, ApplyId, ApplyOutcome, DiffStagingLayer, ErrorKind, Patch, PatchId, Selector,
+    StagingError,
 };
 
 use crate::failure::Failure;

@@ -7,15 +7,15 @@ use std::string::FromUtf8Error;
 use std::time::Duration;
 
 use staging_core::{
-    ApprovalRules, ApproveRule, AskGlobs, AskRule, Digest, Hosting, Operation, PathGlobs, RiskKind,
-    StagingOptions, TrustedLibrary,
+    ApprovalRules, ApproveRule, AskGlobs, AskRule, Digest, GlobMistake, Hosting, LabelGlobs,
+    Operation, PathGlobs, RiskKind, StagingOptions, TrustedLibrary,
 };
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::Allowed::{
-    AbsolutePath, AbsolutePaths, ApproveRules, AskGlobList, AskRules, Globs, Hash, Libraries,
-    Operations, PathGlobList, Risks, Strategy, Switch, Table, Text, Time, Whole,
+    AbsolutePath, AbsolutePaths, ApproveRules, AskGlobList, AskRules, Globs, Hash, LabelGlobList,
+    Libraries, Operations, PathGlobList, Risks, Strategy, Switch, Table, Text, Time, Whole,
 };
 use super::duration::parse_duration;
 use crate::globs::glob_mistake;
@@ -105,8 +105,10 @@ enum Allowed<T: 'static> {
     Table(&'static [Key<T>]),
     /// A list of tables, one for each library.
     Libraries(fn(&mut T) -> &mut Vec<TrustedLibrary>),
-    /// A list of globs of paths in the workspace, or of labels.
+    /// A list of globs of paths in the workspace.
     PathGlobList(fn(&mut T, PathGlobs)),
+    /// A list of globs of labels.
+    LabelGlobList(fn(&mut T, LabelGlobs)),
     /// A list of globs of paths that a person is asked about.
     AskGlobList(fn(&mut T, AskGlobs)),
     /// A list of operations.
@@ -202,7 +204,7 @@ const POLICY: &[Key<Settings>] = &[
 const APPROVE: &[Key<ApproveRule>] = &[
     ("name", Text(|to, name| to.name = name.to_owned())),
     ("paths", PathGlobList(|to, globs| to.paths = globs)),
-    ("sessions", PathGlobList(|to, globs| to.sessions = globs)),
+    ("sessions", LabelGlobList(|to, globs| to.sessions = globs)),
     ("operations", Operations(|to, operations| to.operations = operations)),
     ("risks", Risks(|to, risks| to.risks = risks)),
     ("max_files", Whole("files", 1, MAX, |to, files| to.files_max = Some(files))),
@@ -214,7 +216,7 @@ const APPROVE: &[Key<ApproveRule>] = &[
 const ALWAYS_ASK: &[Key<AskRule>] = &[
     ("name", Text(|to, name| to.name = name.to_owned())),
     ("paths", AskGlobList(|to, globs| to.paths = globs)),
-    ("sessions", PathGlobList(|to, globs| to.sessions = globs)),
+    ("sessions", LabelGlobList(|to, globs| to.sessions = globs)),
     ("operations", Operations(|to, operations| to.operations = operations)),
 ];
 
@@ -233,7 +235,7 @@ const LIBRARY: &[Key<TrustedLibrary>] = &[
 /// that begins with its place; with one, the settings are of no use.
 pub(super) fn mistakes(text: &str, settings: &mut Settings) -> Vec<String> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut found = Found { text, chosen: None, mistakes: Vec::new() };
+    let mut found = Found { text, chosen: None, limited: Vec::new(), mistakes: Vec::new() };
     // What stands behind a mistake of the syntax may only follow from it.
     if let Some(error) = errors.first() {
         let span = error.span().unwrap_or(0..0);
@@ -241,6 +243,7 @@ pub(super) fn mistakes(text: &str, settings: &mut Settings) -> Vec<String> {
     } else {
         found.table(document.get_ref(), KEYS, "", settings);
         found.strategy(settings);
+        found.times_of_limits(settings);
     }
     found.mistakes.sort_by_key(|(at, _)| *at);
     found.mistakes.into_iter().map(|(_, mistake)| mistake).collect()
@@ -258,6 +261,9 @@ struct Found<'t> {
     text: &'t str,
     /// The place of the chosen strategy, which may be one of a library further on.
     chosen: Option<Range<usize>>,
+    /// The places of the times within which the limits of each rule hold: the history, in which they are
+    /// counted, may be further on.
+    limited: Vec<Range<usize>>,
     mistakes: Vec<(usize, String)>,
 }
 
@@ -305,17 +311,30 @@ impl Found<'_> {
             }
             (ApproveRules(rules), DeValue::Array(list)) => {
                 let new = || ApproveRule::new("", PathGlobs::default());
+                self.limited = list.iter().filter_map(place_of_time).collect();
                 return self.rules(list, full, APPROVE, rules(to), new, |rule| &rule.name);
             }
             (AskRules(rules), DeValue::Array(list)) => {
                 return self.rules(list, full, ALWAYS_ASK, rules(to), ask_rule, |rule| &rule.name);
             }
-            (PathGlobList(set), DeValue::Array(list)) => texts(list)
-                .and_then(|globs| PathGlobs::parse(globs).ok())
-                .map(|globs| set(to, globs)),
-            (AskGlobList(set), DeValue::Array(list)) => texts(list)
-                .and_then(|globs| AskGlobs::parse(globs).ok())
-                .map(|globs| set(to, globs)),
+            (PathGlobList(set), DeValue::Array(list)) => texts(list).map(|globs| {
+                let globs = PathGlobs::parse(globs);
+                if let Some(globs) = self.globs(value, full, globs) {
+                    set(to, globs);
+                }
+            }),
+            (AskGlobList(set), DeValue::Array(list)) => texts(list).map(|globs| {
+                let globs = AskGlobs::parse(globs);
+                if let Some(globs) = self.globs(value, full, globs) {
+                    set(to, globs);
+                }
+            }),
+            (LabelGlobList(set), DeValue::Array(list)) => texts(list).map(|globs| {
+                let globs = LabelGlobs::parse(globs);
+                if let Some(globs) = self.globs(value, full, globs) {
+                    set(to, globs);
+                }
+            }),
             (Operations(set), DeValue::Array(list)) => {
                 let parse =
                     |texts: Vec<&str>| texts.into_iter().map(|text| text.parse().ok()).collect();
@@ -372,6 +391,16 @@ impl Found<'_> {
         if taken.is_none() {
             self.wrong(value, &in_words(allowed), full);
         }
+    }
+
+    /// Globs, or their mistake.
+    fn globs<G>(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        full: &str,
+        globs: Result<G, GlobMistake>,
+    ) -> Option<G> {
+        globs.map_err(|mistake| self.at(value.span(), format!("in `{full}`, {mistake}"))).ok()
     }
 
     fn wrong(&mut self, value: &Spanned<DeValue<'_>>, expected: &str, full: &str) {
@@ -445,6 +474,22 @@ impl Found<'_> {
         libraries.push(library);
     }
 
+    /// The limits of a rule are counted in the history.
+    fn times_of_limits(&mut self, settings: &Settings) {
+        let keep_for = settings.options.history_keep_for;
+        for (rule, span) in settings.policy.approve.iter().zip(std::mem::take(&mut self.limited)) {
+            let limits = [rule.files_max, rule.lines_max, rule.bytes_max];
+            if rule.within > keep_for && limits.iter().any(Option::is_some) {
+                let what = format!(
+                    "the rule `{}` has limits `within` a longer time than `history.keep_for`, and \
+                     what it has approved is counted in the history",
+                    rule.name
+                );
+                self.at(span, what);
+            }
+        }
+    }
+
     /// The chosen strategy has to be one.
     fn strategy(&mut self, settings: &Settings) {
         let Some(span) = self.chosen.clone() else { return };
@@ -459,6 +504,12 @@ impl Found<'_> {
     }
 }
 
+/// The place of a rule's `within`, or of the rule.
+fn place_of_time(rule: &Spanned<DeValue<'_>>) -> Option<Range<usize>> {
+    let DeValue::Table(table) = rule.get_ref() else { return None };
+    Some(table.get("within").map_or_else(|| rule.span(), Spanned::span))
+}
+
 /// The texts of a list of texts that is not empty.
 fn texts<'v>(list: &'v [Spanned<DeValue<'_>>]) -> Option<Vec<&'v str>> {
     let text = |each: &'v Spanned<DeValue<'_>>| match each.get_ref() {
@@ -469,7 +520,7 @@ fn texts<'v>(list: &'v [Spanned<DeValue<'_>>]) -> Option<Vec<&'v str>> {
 }
 
 fn ask_rule() -> AskRule {
-    let (paths, sessions) = (AskGlobs::default(), PathGlobs::default());
+    let (paths, sessions) = (AskGlobs::default(), LabelGlobs::default());
     AskRule { name: String::new(), paths, sessions, operations: Vec::new() }
 }
 
@@ -520,6 +571,7 @@ fn in_words<T>(allowed: &Allowed<T>) -> String {
         PathGlobList(_) | AskGlobList(_) => {
             "a list of globs of paths below the workspace, like [\"docs/**\"]".to_owned()
         }
+        LabelGlobList(_) => "a list of globs of labels, like [\"agent:*\"]".to_owned(),
         Risks(_) => {
             let kinds = ApproveRule::COVERABLE.map(|kind| format!("\"{kind}\""));
             format!("a list of {}", kinds.join(", "))
@@ -649,7 +701,23 @@ mod tests {
     )]
     #[case::no_glob(
         "[[policy.approve]]\nname = \"x\"\npaths = [\"/etc/**\"]",
-        "line 3, column 9: `policy.approve[1].paths` is `[\"/etc/**\"]`; expected a list of globs"
+        "line 3, column 9: in `policy.approve[1].paths`, `/etc/**` cannot be used as a glob: paths begin"
+    )]
+    #[case::no_glob_of_what_is_kept(
+        "[[policy.always_ask]]\nname = \"x\"\npaths = [\"docs\", \"./x\"]",
+        "line 3, column 9: in `policy.always_ask[1].paths`, `./x` cannot be used as a glob: a path has no"
+    )]
+    #[case::no_glob_of_labels(
+        "[[policy.approve]]\nname = \"x\"\npaths = [\"a\"]\nsessions = [\"[\"]",
+        "line 4, column 12: in `policy.approve[1].sessions`, `[` cannot be used as a glob: unclosed"
+    )]
+    #[case::limits_over_more_than_the_history(
+        "[[policy.approve]]\nname = \"x\"\npaths = [\"a\"]\nmax_files = 1\nwithin = \"8d\"",
+        "line 5, column 10: the rule `x` has limits `within` a longer time than `history.keep_for`"
+    )]
+    #[case::limits_over_more_than_a_short_history(
+        "[[policy.approve]]\nname = \"x\"\npaths = [\"a\"]\nmax_files = 1\n[history]\nkeep_for = \"30m\"",
+        "line 1, column 1: the rule `x` has limits `within` a longer time"
     )]
     #[case::no_paths_at_all(
         "[[policy.approve]]\nname = \"x\"\npaths = []",

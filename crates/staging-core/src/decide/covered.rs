@@ -43,7 +43,7 @@ pub(crate) fn covering<'r>(
     }
     let mut reason = None;
     for rule in &rules.approve {
-        if !rule.sessions.are_none() && !rule.sessions.matches(set.session.label.as_bytes()) {
+        if !rule.sessions.matches(&set.session.label) {
             continue;
         }
         match set.patches.iter().find_map(|patch| Some((patch, outside(rule, patch)?))) {
@@ -72,7 +72,6 @@ fn kept(rules: &ApprovalRules, set: &PendingSet, facts: &Facts<'_>) -> Option<St
     if set.lacks_parts {
         return Some("parts of the set are stale or expired".to_owned());
     }
-    let label = set.session.label.as_bytes();
     set.patches.iter().find_map(|patch| {
         if let Some(why) = never(patch, facts.new_file_mode) {
             return Some(named(patch, why));
@@ -86,10 +85,11 @@ fn kept(rules: &ApprovalRules, set: &PendingSet, facts: &Facts<'_>) -> Option<St
             }
         }
         let asks = rules.always_ask.iter().find(|rule| {
-            let is_session = || rule.sessions.are_none() || rule.sessions.matches(label);
             let is_operation = rule.operations.is_empty()
                 || does(patch).iter().any(|operation| rule.operations.contains(operation));
-            is_operation && is_session() && patch.paths().any(|path| rule.paths.matches(path))
+            is_operation
+                && rule.sessions.matches(&set.session.label)
+                && patch.paths().any(|path| rule.paths.matches(path))
         });
         asks.map(|rule| named(patch, &format!("is kept by the rule `{}`", rule.name)))
     })
@@ -159,7 +159,7 @@ fn is_odd(name: &[u8]) -> bool {
 
 /// Why a rule does not cover a patch.
 fn outside(rule: &ApproveRule, patch: &Patch) -> Option<String> {
-    if !patch.paths().all(|path| rule.paths.matches(path.as_bytes())) {
+    if !patch.paths().all(|path| rule.paths.matches(path)) {
         return Some(NO_PATH.to_owned());
     }
     let has = |operation: &Operation| rule.operations.contains(operation);

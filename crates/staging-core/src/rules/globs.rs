@@ -1,12 +1,16 @@
 //! The globs of rules. Those that approve match exactly what they say; those that keep a set for a
 //! person match every name that some file system takes for the same one.
 
+mod spelling;
+
 use atomic_fs::{RelPath, folded_name, folded_stem};
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use self::spelling::alternatives;
+
 /// Why a text cannot be used as a glob.
 #[derive(Debug, thiserror::Error)]
-#[error("`{glob}` is not a glob: {reason}")]
+#[error("`{glob}` cannot be used as a glob: {reason}")]
 pub struct GlobMistake {
     /// The text.
     pub glob: String,
@@ -14,7 +18,8 @@ pub struct GlobMistake {
     pub reason: String,
 }
 
-/// Globs that match a whole text: `*` stays within a name of a path, `**` does not, and case counts.
+/// Globs of paths, each from the workspace's root: `*` stays within a name, `**` takes the place of any
+/// number of names, and case counts.
 #[derive(Clone, Debug, Default)]
 pub struct PathGlobs(GlobSet);
 
@@ -22,22 +27,42 @@ impl PathGlobs {
     /// Compiles globs. One that ends in `/` matches everything below that directory.
     ///
     /// # Errors
-    /// When one is no glob.
+    /// When one is no glob, or can match no path of a workspace.
     pub fn parse<'g>(globs: impl IntoIterator<Item = &'g str>) -> Result<Self, GlobMistake> {
-        let each = globs.into_iter().map(|glob| match glob.strip_suffix('/') {
-            Some(dir) => (glob, vec![format!("{dir}/**")]),
-            None => (glob, vec![glob.to_owned()]),
-        });
-        compile(each).map(Self)
+        let below = |glob: String| match glob.strip_suffix('/') {
+            Some(dir) => format!("{dir}/**"),
+            None => glob,
+        };
+        let each = |glob| Ok((glob, alternatives(glob)?.into_iter().map(below).collect()));
+        compile(globs.into_iter().map(each)).map(Self)
     }
 
     /// Whether one matches.
-    pub(crate) fn matches(&self, text: &[u8]) -> bool {
-        self.0.is_match_candidate(&Candidate::from_bytes(text))
+    pub(crate) fn matches(&self, path: &RelPath) -> bool {
+        self.0.is_match_candidate(&Candidate::from_bytes(path.as_bytes()))
+    }
+}
+
+/// Globs of the labels of sessions. `*` stays between two `/`, and case counts.
+#[derive(Clone, Debug, Default)]
+pub struct LabelGlobs(GlobSet);
+
+impl LabelGlobs {
+    /// Compiles globs.
+    ///
+    /// # Errors
+    /// When one is no glob.
+    pub fn parse<'g>(globs: impl IntoIterator<Item = &'g str>) -> Result<Self, GlobMistake> {
+        let each = |glob: &'g str| match glob {
+            "" => Err(GlobMistake::new(glob, "it is empty")),
+            glob => Ok((glob, vec![glob.to_owned()])),
+        };
+        compile(globs.into_iter().map(each)).map(Self)
     }
 
-    pub(crate) fn are_none(&self) -> bool {
-        self.0.is_empty()
+    /// Whether one matches; every label matches without globs.
+    pub(crate) fn matches(&self, label: &str) -> bool {
+        self.0.is_empty() || self.0.is_match_candidate(&Candidate::new(label))
     }
 }
 
@@ -50,22 +75,34 @@ impl AskGlobs {
     /// Compiles globs.
     ///
     /// # Errors
-    /// When one is no glob.
+    /// When one is no glob, or can match no path of a workspace.
     pub fn parse<'g>(globs: impl IntoIterator<Item = &'g str>) -> Result<Self, GlobMistake> {
-        let each = globs.into_iter().map(|glob| {
-            let path = glob.strip_suffix('/').unwrap_or(glob);
-            let folded = String::from_utf8_lossy(&folded_name(path.as_bytes())).into_owned();
-            let anywhere = if path.contains('/') { None } else { Some(format!("**/{folded}")) };
-            let all = std::iter::once(folded).chain(anywhere);
-            (glob, all.flat_map(|glob| [format!("{glob}/**"), glob]).collect())
-        });
-        compile(each).map(Self)
+        let each = |glob| {
+            let all = alternatives(glob)?.into_iter().flat_map(|glob| {
+                let path = glob.strip_suffix('/').unwrap_or(&glob);
+                let is_name = !path.contains('/');
+                // What is below a directory is meant with the directory.
+                let path = path.strip_suffix("/**").unwrap_or(path);
+                let folded = String::from_utf8_lossy(&folded_name(path.as_bytes())).into_owned();
+                let anywhere = is_name.then(|| format!("**/{folded}"));
+                let all = std::iter::once(folded).chain(anywhere);
+                all.flat_map(|glob| [format!("{glob}/**"), glob]).collect::<Vec<_>>()
+            });
+            Ok((glob, all.collect()))
+        };
+        compile(globs.into_iter().map(each)).map(Self)
     }
 
     /// Whether one matches; everything matches without globs.
     pub(crate) fn matches(&self, path: &RelPath) -> bool {
         let matches = |path: Vec<u8>| self.0.is_match_candidate(&Candidate::from_bytes(&path));
         self.0.is_empty() || matches(folded_path(path)) || matches(folded(path, folded_stem))
+    }
+}
+
+impl GlobMistake {
+    fn new(glob: &str, reason: impl Into<String>) -> Self {
+        Self { glob: glob.to_owned(), reason: reason.into() }
     }
 }
 
@@ -79,19 +116,15 @@ fn folded(path: &RelPath, fold: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     names.join(&b'/')
 }
 
+/// Compiles globs, each of which stands for several patterns.
 fn compile<'g>(
-    globs: impl Iterator<Item = (&'g str, Vec<String>)>,
+    globs: impl Iterator<Item = Result<(&'g str, Vec<String>), GlobMistake>>,
 ) -> Result<GlobSet, GlobMistake> {
-    let mistake = |glob: &str, error: &globset::Error| GlobMistake {
-        glob: glob.to_owned(),
-        reason: error.kind().to_string(),
-    };
+    let mistake =
+        |glob: &str, error: &globset::Error| GlobMistake::new(glob, error.kind().to_string());
     let mut set = GlobSetBuilder::new();
-    for (glob, patterns) in globs {
-        if glob.trim_matches('/').is_empty() || glob.starts_with('/') {
-            let reason = "a path below the workspace is expected".to_owned();
-            return Err(GlobMistake { glob: glob.to_owned(), reason });
-        }
+    for each in globs {
+        let (glob, patterns) = each?;
         for pattern in patterns {
             let built = GlobBuilder::new(&pattern).literal_separator(true).build();
             set.add(built.map_err(|error| mistake(glob, &error))?);
@@ -115,13 +148,19 @@ mod tests {
     #[case("docs/**", "docs", false)]
     #[case("*.md", "a.md", true)]
     #[case("*.md", "src/a.md", false)]
+    #[case("{docs,src}/", "src/a.md", true)]
+    #[case("{docs,src}/*.{md,txt}", "docs/a.txt", true)]
+    #[case("a{b,c{d,e}}", "ace", true)]
+    #[case("[{,}]x", "{x", true)]
+    #[case("**/*.md", "a/b/c.md", true)]
+    #[case("**/*.md", "c.md", true)]
     fn a_glob_that_approves_matches_what_it_says(
         #[case] glob: &str,
         #[case] path: &str,
         #[case] expected: bool,
     ) {
         let globs = PathGlobs::parse([glob]).expect("a glob");
-        assert_eq!(globs.matches(path.as_bytes()), expected);
+        assert_eq!(globs.matches(&RelPath::parse(path.as_bytes()).expect("a path")), expected);
     }
 
     #[rstest]
@@ -134,6 +173,11 @@ mod tests {
     #[case("secret.md", "docs/secret.md. ", true)]
     #[case("secret.md", "docs/secret.md:stream", true)]
     #[case("docs/private", "docs/privately.md", false)]
+    #[case("docs/private/**", "docs/private", true)]
+    #[case("docs/private/**", "docs/private/a.md", true)]
+    #[case("docs/private/**", "docs/privately.md", false)]
+    #[case("{docs/private,secret.md}", "src/secret.md", true)]
+    #[case("**", "a/b", true)]
     fn a_glob_that_asks_matches_what_a_file_system_takes_for_the_same(
         #[case] glob: &str,
         #[case] path: &str,
@@ -144,10 +188,44 @@ mod tests {
     }
 
     #[rstest]
-    #[case("a[")]
-    #[case("/etc/**")]
-    #[case("")]
-    fn what_is_no_glob_below_the_workspace_is_refused(#[case] glob: &str) {
-        assert!(PathGlobs::parse([glob]).is_err() && AskGlobs::parse([glob]).is_err());
+    #[case("a[", "unclosed")]
+    #[case("", "it is empty")]
+    #[case("/etc/**", "leave out the first `/`")]
+    #[case("/", "leave out the first `/`")]
+    #[case("{docs,/etc}/x", "leave out the first `/`")]
+    #[case("./x", "no `.` and no `..`")]
+    #[case("a/./b", "no `.` and no `..`")]
+    #[case("..", "no `.` and no `..`")]
+    #[case("docs/{a,..}/b", "no `.` and no `..`")]
+    #[case("docs/.", "no `.` and no `..`")]
+    #[case("a//b", "an empty name")]
+    #[case("docs//", "an empty name")]
+    #[case("docs/{,a}/b", "an empty name")]
+    #[case("~/x", "`~` is not expanded")]
+    #[case("C:/x", "a drive")]
+    #[case("docs\\private", "write `/`")]
+    #[case("!docs", "cannot be negated")]
+    #[case(" docs", "blank")]
+    #[case("docs/a.md ", "blank")]
+    #[case("docs/**.md", "whole names")]
+    #[case("**x/a", "whole names")]
+    fn what_can_match_no_path_of_a_workspace_is_refused(#[case] glob: &str, #[case] why: &str) {
+        for found in [PathGlobs::parse([glob]).err(), AskGlobs::parse([glob]).err()] {
+            let found = found.expect("a mistake").to_string();
+            assert!(found.contains(why) && found.contains(&format!("`{glob}`")), "{found}");
+        }
+    }
+
+    #[rstest]
+    #[case("agent:*", "agent:1", true)]
+    #[case("agent:*", "agent", false)]
+    #[case("https://x/*", "https://x/1", true)]
+    #[case("/srv/*", "/srv/a", true)]
+    fn a_glob_of_labels_matches_what_it_says(
+        #[case] glob: &str,
+        #[case] label: &str,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(LabelGlobs::parse([glob]).expect("a glob").matches(label), expected);
     }
 }

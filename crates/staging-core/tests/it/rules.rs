@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rstest::rstest;
 use staging_core::{
-    ApplyRequest, ApprovalMeans, ApprovalRules, ApproveRule, AskGlobs, AskRule, Event, Operation,
-    PathGlobs, Proposal, RiskKind, RuleOutcome, RuleRunner, Selector,
+    ApplyRequest, ApprovalMeans, ApprovalRules, ApproveRule, AskGlobs, AskRule, Event, LabelGlobs,
+    Operation, PathGlobs, Proposal, RiskKind, RuleOutcome, RuleRunner, Selector,
 };
 
 use crate::world::{World, delete, edit, path, rename, set_mode, write};
@@ -32,7 +32,7 @@ pub(crate) fn rules() -> ApprovalRules {
     let secrets = AskRule {
         name: "secrets".to_owned(),
         paths,
-        sessions: PathGlobs::default(),
+        sessions: LabelGlobs::default(),
         operations: Vec::new(),
     };
     ApprovalRules {
@@ -154,6 +154,46 @@ fn a_set_is_applied_if_one_rule_covers_all_of_it(
         }
         (decided, expected) => panic!("{decided:?} instead of {expected:?}"),
     }
+}
+
+/// What no proposal of this version makes, but a row may hold.
+#[rstest]
+#[case::a_world_writable_directory(0o040777)]
+#[case::with_the_sticky_bit(0o041777)]
+#[case::of_the_group(0o042755)]
+fn a_directory_that_is_more_open_than_a_new_one_waits(#[case] mode: u32) {
+    let world = populated();
+    let plain = Proposal::CreateDirectory { path: path("docs/plain") };
+    propose(&world, "plain", vec![plain]);
+    decide(&world, &mut RuleRunner::new(rules())).expect("decided").expect("it is plain");
+    propose(&world, "agent", vec![Proposal::CreateDirectory { path: path("docs/dir") }]);
+    let set = "UPDATE patches SET staged_mode = ?1 WHERE state = 'pending'";
+    world.store().execute(set, [mode]).expect("the column is there");
+    let reason = decide(&world, &mut RuleRunner::new(rules())).expect("decided");
+    let reason = reason.expect_err("it is more open");
+    assert!(reason.contains(MODE), "{reason}");
+}
+
+/// Nobody has looked for risks in its content.
+#[test]
+fn what_an_older_version_has_staged_waits() {
+    let world = populated();
+    propose(&world, "agent", vec![edit("docs/a.md", "2", "two")]);
+    world.store().execute("UPDATE patches SET risks = NULL", []).expect("the column is there");
+    let reason = decide(&world, &mut RuleRunner::new(rules())).expect("decided");
+    let reason = reason.expect_err("it is not examined");
+    assert!(reason.contains("not examined for other risks"), "{reason}");
+}
+
+#[test]
+fn limits_over_more_time_than_the_history_are_not_held() {
+    let mut rules = rules();
+    rules.approve[0].within = Duration::from_secs(3600 * 24 * 365);
+    let world = populated();
+    propose(&world, "agent", vec![edit("docs/a.md", "2", "two")]);
+    let reason = decide(&world, &mut RuleRunner::new(rules)).expect("decided");
+    let reason = reason.expect_err("nobody can count it");
+    assert!(reason.contains("more time than the history is kept for"), "{reason}");
 }
 
 #[test]
@@ -288,7 +328,7 @@ fn a_rule_of_some_sessions_covers_no_other() {
     let world = populated();
     let mut rules = rules();
     for rule in &mut rules.approve {
-        rule.sessions = globs(&["agent:*"]);
+        rule.sessions = LabelGlobs::parse(["agent:*"]).expect("globs");
     }
     propose(&world, "other", vec![edit("docs/a.md", "2", "two")]);
     let mut runner = RuleRunner::new(rules);

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use staging_core::{
-    ApplyRequest, ApprovalRules, ApproveRule, DiskOwner, RuleOutcome, RuleRunner, Selector,
-    StagingOptions, WaitObserver,
+    ApplyRequest, ApprovalRules, ApproveRule, DiskOwner, LabelGlobs, RuleOutcome, RuleRunner,
+    Selector, StagingOptions, WaitObserver,
 };
 
 use crate::rules::{decide, globs, populated, propose, rules};
@@ -171,7 +171,7 @@ fn the_limits_of_a_rule_hold_for_several_processes_together() {
     propose(&world, "one", vec![edit("docs/a.md", "2", "two")]);
     propose(&world, "two", vec![edit("docs/b.md", "2", "two")]);
     let mut of_other = rules.clone();
-    of_other.approve[0].sessions = globs(&["two"]);
+    of_other.approve[0].sessions = LabelGlobs::parse(["two"]).expect("globs");
     let applied = Arc::new(AtomicBool::new(false));
     let has_applied = Arc::clone(&applied);
     let _ = meanwhile.set(Box::new(move || {
