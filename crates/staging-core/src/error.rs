@@ -132,7 +132,7 @@ pub enum StagingError {
         reason: String,
     },
     /// No apply has this id.
-    #[error("there is no apply {apply}: `applies` shows them")]
+    #[error("there is no apply {apply}: `applies` lists what was applied and undone")]
     ApplyNotFound {
         /// The id.
         apply: ApplyId,

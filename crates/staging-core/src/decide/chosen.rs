@@ -97,7 +97,7 @@ pub(crate) fn missing(
     for patch in lapsed {
         let is_mate = patch.batch.is_some_and(|batch| batches.contains(&batch));
         let after = patches::lapsed_after(connection, patch.id)?;
-        // A revision stands for what it replaced, which may be older.
+        // A revision takes the place of what it replaced, which may be older.
         let was_there = oldest
             .get(&set_of(&patch))
             .is_some_and(|(is_revised, id)| *is_revised || after.is_none_or(|after| *id <= after));

@@ -41,9 +41,9 @@ impl AnswerId {
 }
 
 impl DiffStagingLayer {
-    /// The patches of sessions of this label whose decision no answer has told or is report,
-    /// whichever process made it: applied, discarded, or pending again after an undo. Patches that
-    /// the agent replaced itself are left out.
+    /// The patches of sessions of this label with a decision that no answer has reported or is about to
+    /// report, whichever process made it: applied, discarded, or pending again after an undo. Patches
+    /// that the agent replaced itself are left out.
     ///
     /// # Errors
     /// When the store cannot be read.

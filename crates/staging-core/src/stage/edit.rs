@@ -127,7 +127,7 @@ impl Patch {
 /// The staged content of a patch that can be edited as a text.
 fn editable(patch: &Patch) -> Result<Fingerprint> {
     let why = match (patch.operation, patch.kind()) {
-        (Operation::Delete, _) => "it deletes what it is about",
+        (Operation::Delete, _) => "it is a deletion",
         (_, EntryKind::Symlink) => "it is a symbolic link",
         (_, EntryKind::Directory) => "it is a directory",
         (_, EntryKind::File) => match patch.staged {

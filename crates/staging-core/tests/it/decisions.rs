@@ -1,6 +1,6 @@
 //! Each decision reaches its agent once, and at least once whatever dies.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{TryRecvError, channel};
 use std::time::Duration;
 
 use staging_core::{ApplyRequest, Decision, PatchId, Selector, decision_lines};
@@ -80,8 +80,9 @@ fn a_decision_of_another_process_is_reported_to_whoever_watches_the_store() {
     let world = World::new();
     world.write(world.session(AGENT), "a", "new\n");
     let (sender, changed) = channel();
+    let watching = sender.clone();
     let watch = world.layer.watch_store(move || {
-        let _ = sender.send(());
+        let _ = watching.send(());
     });
     watch.as_ref().expect("this system reports writes");
     let wait = Duration::from_secs(120);
@@ -92,6 +93,17 @@ fn a_decision_of_another_process_is_reported_to_whoever_watches_the_store() {
     }
     drop(watch);
     while changed.try_recv().is_ok() {}
-    world.write(world.session(AGENT), "b", "new\n");
-    assert!(changed.try_recv().is_err(), "nobody is called any more");
+    let (other_sender, other_changed) = channel();
+    let other = world.layer.watch_store(move || {
+        let _ = other_sender.send(());
+    });
+    for round in 0..5 {
+        world.write(world.session(AGENT), "b", &format!("{round}\n"));
+        other_changed.recv_timeout(wait).expect("another watch is called");
+        while other_changed.try_recv().is_ok() {}
+    }
+    drop(other);
+    // The channel is open, so it is empty because nobody is called any more.
+    assert_eq!(changed.try_recv(), Err(TryRecvError::Empty));
+    drop(sender);
 }
