@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use miette::miette;
 
 use crate::cargo::cargo;
-use crate::{package, programs, tidy};
+use crate::{book, package, programs, tidy};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
@@ -22,12 +22,13 @@ enum Action {
     /// cargo with these arguments, which are split at blanks.
     Cargo(&'static str),
     Package,
+    Book,
     FaultInject,
     CargoDeny,
 }
 
 /// Cheap steps come first, so that a slip is found in seconds.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "fmt", action: Action::Cargo("fmt --all --check") },
     Step { name: "tidy", action: Action::Tidy },
     Step {
@@ -50,6 +51,7 @@ const STEPS: [Step; 9] = [
     },
     Step { name: TEST, action: Action::Cargo("test --workspace --locked") },
     Step { name: "package", action: Action::Package },
+    Step { name: "book", action: Action::Book },
     Step { name: "fault-inject", action: Action::FaultInject },
     Step { name: "deny", action: Action::CargoDeny },
 ];
@@ -114,6 +116,8 @@ fn run_all(
 fn run_one(root: &Path, step: &Step) -> Outcome {
     match step.action {
         Action::Tidy => outcome_of_task(tidy::run(root)),
+        Action::Book if book::has_mdbook() => outcome_of_task(book::run(root)),
+        Action::Book => Outcome::Skipped("mdbook is not installed"),
         Action::Package => outcome_of_task(package::run(root)),
         Action::Cargo(arguments) => run_cargo(root, arguments),
         Action::FaultInject => match programs::run(root, &programs::FAULT_INJECT, &["--quick"]) {
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_steps_are_the_ones_documented() {
-        let all = "fmt tidy clippy clippy-mutants doc test package fault-inject deny";
+        let all = "fmt tidy clippy clippy-mutants doc test package book fault-inject deny";
         assert_eq!(names(&steps(true)), all);
         assert_eq!(names(&steps(false)), all.replace("test ", ""));
     }
@@ -192,8 +196,8 @@ mod tests {
     fn every_step_has_a_line_and_the_summary_counts_them() {
         let (result, _, said) = check_run(|_| Outcome::Passed);
         assert_eq!(result, Ok(()));
-        assert_eq!(said.lines().count(), 10, "{said}");
-        let summary = "ci: 9 passed, 0 skipped, none failed, in ";
+        assert_eq!(said.lines().count(), 11, "{said}");
+        let summary = "ci: 10 passed, 0 skipped, none failed, in ";
         assert!(said.lines().last().is_some_and(|line| line.starts_with(summary)), "{said}");
     }
 
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(ran, ["fmt", "tidy", "clippy"]);
         assert!(said.contains("ci: clippy failed after "), "{said}");
         let summary = result.expect_err("a step failed");
-        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 6 not run, in ";
+        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 7 not run, in ";
         assert!(summary.starts_with(expected), "{summary}");
     }
 
@@ -219,7 +223,7 @@ mod tests {
         assert_eq!(result, Ok(()));
         let line = "ci: deny skipped: cargo-deny is not installed\n";
         assert!(said.contains(line), "{said}");
-        assert!(said.contains("8 passed, 1 skipped"), "{said}");
+        assert!(said.contains("9 passed, 1 skipped"), "{said}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! Anchors are not checked. The changelog may name what is gone.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag};
 use regex::Regex;
@@ -28,11 +29,11 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
                 problems.push(format!("{}:{line}: there is no `{target}`", file.path));
             }
         }
-        for (at, target) in targets(text) {
+        for Link { range, target, .. } in targets(text) {
             if is_relative(&target)
                 && let Err(reason) = resolve(&file.path, &target, &paths)
             {
-                let line = 1 + text[..at].matches('\n').count();
+                let line = 1 + text[..range.start].matches('\n').count();
                 problems.push(format!("{}:{line}: the link `{target}` {reason}", file.path));
             }
         }
@@ -40,28 +41,43 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
     problems
 }
 
-/// Where each link or image begins, and its target; where it is defined, for those that are defined.
-fn targets(text: &str) -> Vec<(usize, String)> {
+/// A link or an image, or the definition of one.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) range: Range<usize>,
+    pub(crate) target: String,
+    /// The text of a link that has its target with it: `text` in `[text](target)`.
+    pub(crate) label: Option<Range<usize>>,
+}
+
+/// The links of a document in their order; of those that are defined elsewhere, the definitions.
+pub(crate) fn targets(text: &str) -> Vec<Link> {
     let parser = Parser::new_ext(text, Options::ENABLE_FOOTNOTES | Options::ENABLE_TABLES);
     let definitions = parser.reference_definitions().iter();
-    let mut targets: Vec<(usize, String)> = definitions
-        .map(|(_, definition)| (definition.span.start, definition.dest.to_string()))
+    let link = |range, target: &str, label| Link { range, target: target.to_owned(), label };
+    let mut targets: Vec<Link> = definitions
+        .map(|(_, definition)| link(definition.span.clone(), &definition.dest, None))
         .collect();
     let attribute = Regex::new(r#"\b(?:href|src)="([^"]*)""#).expect("it is a pattern");
     for (event, range) in parser.into_offset_iter() {
         match event {
-            Event::Start(
-                Tag::Link { link_type: LinkType::Inline, dest_url, .. }
-                | Tag::Image { link_type: LinkType::Inline, dest_url, .. },
-            ) => targets.push((range.start, dest_url.to_string())),
+            Event::Start(Tag::Link { link_type: LinkType::Inline, dest_url, .. }) => {
+                // The text ends before the last `](` of the link.
+                let label = text[range.clone()].rfind("](");
+                let label = label.map(|end| range.start + 1..range.start + end);
+                targets.push(link(range, &dest_url, label));
+            }
+            Event::Start(Tag::Image { link_type: LinkType::Inline, dest_url, .. }) => {
+                targets.push(link(range, &dest_url, None));
+            }
             Event::Html(html) | Event::InlineHtml(html) => {
                 let found = attribute.captures_iter(&html);
-                targets.extend(found.map(|found| (range.start, found[1].to_owned())));
+                targets.extend(found.map(|found| link(range.clone(), &found[1], None)));
             }
             _ => {}
         }
     }
-    targets.sort();
+    targets.sort_by(|a, b| (a.range.start, &a.target).cmp(&(b.range.start, &b.target)));
     targets
 }
 
@@ -100,6 +116,17 @@ fn all_paths(files: &[File]) -> BTreeSet<&str> {
 }
 
 fn resolve(from: &str, target: &str, paths: &BTreeSet<&str>) -> Result<(), &'static str> {
+    let path = normalized(from, target).ok_or("leads out of the repository")?;
+    if paths.contains(path.as_str()) { Ok(()) } else { Err("leads to no file of the repository") }
+}
+
+/// The path from the root to which a link of the document `from` leads; none for a link to elsewhere.
+pub(crate) fn path_from_root(from: &str, target: &str) -> Option<String> {
+    if is_relative(target) { normalized(from, target) } else { None }
+}
+
+/// A relative target as a path from the root; none if it leads out of the repository.
+fn normalized(from: &str, target: &str) -> Option<String> {
     let path = target.split(['#', '?']).next().unwrap_or_default();
     let path = path.replace("%20", " ");
     let mut parts: Vec<&str> = match path.strip_prefix('/') {
@@ -110,17 +137,11 @@ fn resolve(from: &str, target: &str, paths: &BTreeSet<&str>) -> Result<(), &'sta
     for part in path.split('/') {
         match part {
             "" | "." => {}
-            ".." => {
-                parts.pop().ok_or("leads out of the repository")?;
-            }
+            ".." => drop(parts.pop()?),
             name => parts.push(name),
         }
     }
-    if paths.contains(parts.join("/").as_str()) {
-        Ok(())
-    } else {
-        Err("leads to no file of the repository")
-    }
+    Some(parts.join("/"))
 }
 
 #[cfg(test)]

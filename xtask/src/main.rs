@@ -8,6 +8,7 @@ use clap::{Args, Parser};
 
 mod abi_hash;
 mod arrows;
+mod book;
 mod cargo;
 mod ci;
 mod circles;
@@ -42,6 +43,8 @@ enum Task {
     Dist(dist::Options),
     /// Pack the crates that are published, and use them outside of the workspace
     Package,
+    /// Build the documentation site by mdBook, and follow its links
+    Book,
     /// Measure change sets, proposals and diffs beside their peers
     #[command(disable_help_flag = true)]
     Bench(Passed),
@@ -86,6 +89,7 @@ fn run(task: &Task) -> miette::Result<u8> {
         Task::Tidy { print_abi_hash: true } => abi_hash::print(root).map(|()| 0),
         Task::Dist(options) => dist::run(root, options).map(|()| 0),
         Task::Package => package::run(root).map(|()| 0),
+        Task::Book => book::run(root).map(|()| 0),
         Task::Bench(passed) => program(&programs::BENCH, passed),
         Task::FaultInject(passed) => programs::fault_inject(root, &passed.arguments),
         Task::Torture(passed) => program(&programs::TORTURE, passed),
@@ -102,7 +106,9 @@ mod tests {
     fn check(line: &str, expected: Option<&str>) {
         let words = ["cargo xtask"].into_iter().chain(line.split_whitespace());
         let passed = Task::try_parse_from(words).ok().map(|task| match task {
-            Task::Ci { .. } | Task::Tidy { .. } | Task::Dist(_) | Task::Package => String::new(),
+            Task::Ci { .. } | Task::Tidy { .. } | Task::Dist(_) | Task::Package | Task::Book => {
+                String::new()
+            }
             Task::Bench(passed)
             | Task::FaultInject(passed)
             | Task::Torture(passed)
@@ -122,6 +128,7 @@ mod tests {
             "dist",
             "dist --glibc-max 2.17",
             "package",
+            "book",
         ] {
             check(line, Some(""));
         }

@@ -7,7 +7,7 @@ use miette::miette;
 use crate::cargo::Workspace;
 use crate::files::{self, File};
 use crate::sources::{self, Findings};
-use crate::{abi_hash, arrows, circles, links, refused, walks};
+use crate::{abi_hash, arrows, book, circles, links, refused, walks};
 
 /// The lists of forbidden calls; one anywhere else would replace the root's for its crate.
 const LINT_LISTS: [&str; 5] = [
@@ -41,6 +41,7 @@ fn check(files: &[File], workspace: &Workspace) -> Findings {
     findings.problems.extend(circles::check(files, workspace));
     findings.problems.extend(abi_hash::check(files).err());
     findings.problems.extend(links::check(files));
+    findings.problems.extend(book::check(files));
     let refused = refused::check(files);
     findings.problems.extend(refused.problems);
     findings.notes.extend(refused.notes);
@@ -87,6 +88,7 @@ mod tests {
             "circles: files that import each other",
             "abi.rs: missing",
             "the link `gone.md`",
+            "docs/SUMMARY.md: missing",
             "refused.toml: missing",
             "the walk has 0 steps",
             "xtask/clippy.toml: missing",
