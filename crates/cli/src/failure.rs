@@ -36,6 +36,9 @@ pub(crate) struct Failure {
     /// Patches of the set are stale or expired, and `--rest` applies the others.
     #[serde(skip)]
     pub(crate) lacks_parts: bool,
+    /// The command had changed files before it failed.
+    #[serde(skip)]
+    has_changed_files: bool,
     /// The unknown patch or session.
     #[serde(skip)]
     pub(crate) unknown: Option<Box<Unknown>>,
@@ -115,6 +118,7 @@ impl Failure {
             is_closed_pipe: false,
             is_in_the_object: false,
             lacks_parts: false,
+            has_changed_files: false,
             unknown: None,
             exit_code: None,
         }
@@ -169,6 +173,11 @@ impl Failure {
         Self { advice: Some(advice.into()), ..self }
     }
 
+    /// The command had changed files before it failed.
+    pub(crate) fn after_changes(self) -> Self {
+        Self { has_changed_files: true, ..self }
+    }
+
     /// The command's JSON object has the failure already.
     pub(crate) fn in_the_object(self) -> Self {
         Self { is_in_the_object: true, ..self }
@@ -200,7 +209,7 @@ impl Failure {
     pub(crate) fn to_text(&self, command: Option<&Command>) -> String {
         let mut text = format!("greenroom: {}\n", self.message);
         let mut sentences = Vec::new();
-        if self.kind != ErrorKind::InDoubt {
+        if self.kind != ErrorKind::InDoubt && !self.has_changed_files {
             sentences.extend(command.and_then(unchanged_by).map(str::to_owned));
         }
         sentences.extend(command.and_then(|command| self.remedy(command)));

@@ -13,8 +13,8 @@ const DEFAULTS: [(&str, &str); 2] = [("LESS", "FRX"), ("LV", "-c")];
 /// The pager when the user names none.
 const USUAL: &str = "less";
 
-/// The user's pager: `$GREENROOM_PAGER`, the configuration's, `$PAGER`, or else less. None where that
-/// is empty or `cat`, and where nobody names one and there is no less.
+/// The user's pager: the first of `$GREENROOM_PAGER`, the configuration's and `$PAGER` that is set, or else
+/// less. None if it is empty or `cat`, or if none is set and less is not installed.
 pub(crate) fn chosen(configured: Option<&str>) -> Option<OsString> {
     let of_environment = |name| env::var_os(name);
     let named = of_environment("GREENROOM_PAGER")

@@ -133,6 +133,31 @@ fn the_text_of_an_editor_that_fails_is_kept() {
 }
 
 #[rstest]
+#[case::longer_than_is_read("truncate -s 65M", "/p1-main.rs`")]
+#[case::longer_and_the_editor_failed("f() { truncate -s 65M \"$1\"; exit 3; }; f", "/p1-main.rs`")]
+#[case::a_directory("f() { rm \"$1\"; mkdir \"$1\"; }; f", "/p1-main.rs`")]
+#[case::moved("f() { mv \"$1\" \"$1.mine\"; }; f", "/edit-")]
+fn a_text_that_cannot_be_read_back_is_kept(#[case] editor: &str, #[case] names: &str) {
+    let stage = stage();
+    let ran = edit(&stage, editor, &["p1"]);
+    assert!(matches!(ran.code, Some(1 | 4)), "{}", ran.stderr);
+    let (_, named) = ran.stderr.split_once("is kept in `").expect("its file is named");
+    assert!(named.contains(names), "{}", ran.stderr);
+    let [draft] = drafts(&stage).try_into().expect("one directory is left");
+    assert_eq!(fs::read_dir(draft).expect("ours").count(), 1, "with what the editor left");
+    assert_eq!(stage.patch("p1")["state"], "pending");
+}
+
+#[test]
+fn where_the_editor_left_nothing_nothing_is_kept() {
+    let stage = stage();
+    let ran = edit(&stage, "rm", &["p1"]).expect(1);
+    assert!(ran.stderr.contains("cannot read the edited text"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("is kept"), "{}", ran.stderr);
+    assert_eq!(drafts(&stage), Vec::<PathBuf>::new());
+}
+
+#[rstest]
 #[case::rejected("discard p1", "", "rejected")]
 #[case::replaced("propose src/main.rs", "3\n", "superseded")]
 #[case::applied("apply p1 --yes", "", "applied")]

@@ -143,7 +143,42 @@ fn the_risks_of_a_patch_that_is_longer_than_the_screen_are_above_its_question() 
 }
 
 #[test]
-fn a_mark_falls_when_its_patch_changes() {
+fn all_the_rest_begins_with_the_patch_that_is_shown_whatever_its_mark() {
+    let stage = stage();
+    let mut terminal = review(&stage, 4);
+    terminal.type_until("n", &question(2, 4));
+    terminal.type_until("n", &question(3, 4));
+    terminal.type_until("b", &question(2, 4));
+    let end = terminal.type_until("a", "[y/N] ");
+    assert!(end.contains("Apply 3 patches and reject 1? "), "{end}");
+    assert!(end.contains("rejected:\r\n  p1 modify a.txt"), "{end}");
+    assert_eq!(terminal.answer("y\n"), Some(0));
+    assert_eq!((stage.read("b.txt"), stage.pending()), (b"1\ntwo\n".into(), 0));
+}
+
+#[test]
+fn a_rejection_that_fails_is_a_failure_of_the_review() {
+    for approved in [true, false] {
+        let stage = stage();
+        let mut terminal = review(&stage, 4);
+        terminal.type_until(if approved { "y" } else { "s" }, &question(2, 4));
+        terminal.type_until("n", &question(3, 4));
+        terminal.type_until("n", &question(4, 4));
+        terminal.type_until("d", "[y/N] ");
+        // Somebody else decides while the question waits.
+        stage.run(["apply", "p2", "--yes"]).expect(0);
+        let (code, seen) = terminal.answer_and_read("y\n");
+        assert_eq!(code, Some(1), "{seen}");
+        assert!(seen.contains("p2 is not rejected: "), "{seen}");
+        assert!(seen.contains("not everything was rejected: p2 stays as it is"), "{seen}");
+        assert_eq!(seen.contains("No file was changed"), !approved, "{seen}");
+        assert_eq!(stage.patch("p3")["reason"], "rejected", "the others are rejected");
+        assert_eq!(stage.read("a.txt") == b"1\ntwo\n", approved);
+    }
+}
+
+#[test]
+fn a_patch_that_changes_loses_its_mark() {
     let stage = stage();
     let mut terminal = review(&stage, 4);
     terminal.type_until("y", &question(2, 4));
@@ -192,6 +227,7 @@ fn other_keys_are_no_answers() {
     }
     let help = terminal.type_until("?", &question(1, 4));
     assert!(help.contains("y  approve this patch\r\n") && help.contains("q  quit: "), "{help}");
+    assert!(help.contains("answer it with y and Enter.\r\n"), "{help}");
     let (code, _) = terminal.answer_and_read("q");
     assert_eq!((code, stage.pending()), (Some(4), 4));
 }

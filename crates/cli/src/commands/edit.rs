@@ -102,15 +102,20 @@ pub(super) fn revise(
     let text = draft.text();
     if !ended.success() {
         let failure = Failure::refused(format!("the editor `{name}` failed: {ended}"));
-        return Err(match text.is_ok_and(|text| text != before) {
-            true => keeping(draft, failure),
-            false => failure.advise(
+        return Err(match text.is_ok_and(|text| text == before) {
+            false => keeping(draft, failure),
+            true => failure.advise(
                 "GREENROOM_EDITOR, the key `editor` of the configuration, VISUAL and EDITOR name \
                  another one.",
             ),
         });
     }
-    let text = text.map_err(|error| Failure::io("cannot read the edited text", &error))?;
+    let text = match text {
+        Ok(text) => text,
+        Err(error) => {
+            return Err(keeping(draft, Failure::io("cannot read the edited text", &error)));
+        }
+    };
     if text == before {
         return Ok(Revised::Unchanged);
     }

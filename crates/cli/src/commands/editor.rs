@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -70,11 +71,17 @@ impl Draft {
         read_regular(&self.path, TEXT_BYTES_MAX)
     }
 
-    /// Keeps the file; its path for people.
-    pub(super) fn keep(self) -> String {
+    /// Keeps what the editor has left; its path for people. None where it has left nothing.
+    fn keep(self) -> Option<String> {
         let Self { dir, path } = self;
-        let _ = dir.keep();
-        shown(&path)
+        let is_there = path.symlink_metadata().is_ok();
+        let is_empty = || fs::read_dir(dir.path()).is_ok_and(|mut left| left.next().is_none());
+        if !is_there && is_empty() {
+            return None;
+        }
+        let dir = dir.keep();
+        // An editor may have moved it.
+        Some(shown(if is_there { &path } else { &dir }))
     }
 }
 
@@ -142,5 +149,8 @@ fn to_standard_error(command: &mut Command) -> io::Result<()> {
 
 /// A failure that names where the edited text is.
 pub(super) fn keeping(draft: Draft, failure: Failure) -> Failure {
-    failure.advise(format!("The edited text is kept in `{}`.", draft.keep()))
+    match draft.keep() {
+        Some(path) => failure.advise(format!("The edited text is kept in `{path}`.")),
+        None => failure,
+    }
 }

@@ -26,9 +26,10 @@ e  edit it in your editor, then decide about your text
 s  skip it: it stays pending
 b  go back to the patch before
 v  open its diff in your viewer or pager
-a  approve it and all that follow and are not marked, except full replacements
+a  approve it and all that follow and are not marked; full replacements need a y each
 d  done: decide with what is marked
 q  quit: nothing is applied or rejected
+At the end one question decides: answer it with y and Enter.
 ";
 
 pub(super) fn review(context: &Context<'_>, arguments: &Review) -> Result<(), Failure> {

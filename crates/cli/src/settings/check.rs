@@ -91,7 +91,7 @@ enum Allowed<T: 'static> {
     Time(fn(&mut T, Duration)),
     /// The name of a strategy, bundled or among `strategies`.
     Strategy(fn(&mut T, &str)),
-    /// Any text. As the two that follow, it cannot be left out.
+    /// Any text. Like the next two kinds, it cannot be left out.
     Text(fn(&mut T, &str)),
     /// An absolute path.
     AbsolutePath(fn(&mut T, &Path)),

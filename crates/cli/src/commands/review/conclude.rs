@@ -11,7 +11,7 @@ use staging_core::{ApplyReport, ApplyRequest, ErrorKind, Patch, Selector, set_si
 use super::marks::Marks;
 use crate::commands::approval::{ask, asked};
 use crate::commands::context::{Context, tidy};
-use crate::commands::text::{count, line, lines, risks, taken_back_by};
+use crate::commands::text::{count, line, lines, names, risks, taken_back_by};
 use crate::failure::Failure;
 
 /// How a review ended.
@@ -48,8 +48,11 @@ pub(super) fn conclude(
             Err(error) => return changed_or(error.into()),
         }
     }
-    reject(context, &rejected);
-    Ok(Concluded::Done)
+    match reject(context, &rejected) {
+        None => Ok(Concluded::Done),
+        Some(failure) if approved.is_empty() => Err(failure),
+        Some(failure) => Err(failure.after_changes()),
+    }
 }
 
 /// What the reviewer's yes would apply. What the set lacks is named before the question.
@@ -122,8 +125,10 @@ fn report_applied(context: &Context<'_>, report: &ApplyReport) {
     tidy(context, &report.warnings, report.kept.clone());
 }
 
-/// Rejects patches, each with its reason. One that is not pending any more stays as it is.
-fn reject(context: &Context<'_>, rejected: &[(&Patch, Option<&str>)]) {
+/// Rejects patches, each with its reason. One that is not pending any more stays as it is, and the others
+/// are rejected all the same; the failure names those that are not.
+fn reject(context: &Context<'_>, rejected: &[(&Patch, Option<&str>)]) -> Option<Failure> {
+    let (mut left, mut kind) = (Vec::new(), None);
     for (patch, reason) in rejected {
         match context.layer.discard(&[Selector::Patch(patch.id)], *reason) {
             Ok(_) => {
@@ -133,7 +138,12 @@ fn reject(context: &Context<'_>, rejected: &[(&Patch, Option<&str>)]) {
             Err(error) => {
                 let failure = Failure::from(error);
                 context.console.warn(&format!("{} is not rejected: {}", patch.id, failure.message));
+                kind.get_or_insert(failure.kind);
+                left.push(patch.id);
             }
         }
     }
+    let message = format!("not everything was rejected: {} stays as it is", names(&left));
+    let advice = "`greenroom review` shows what is pending.";
+    kind.map(|kind| Failure::new(kind, message).of_patches(left).advise(advice))
 }

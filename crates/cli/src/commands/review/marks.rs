@@ -28,7 +28,7 @@ pub(super) struct Marks {
 /// What has happened to a patch of the review meanwhile.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Another one has taken its place; a mark has fallen.
+    /// Another one has taken its place, and has no mark.
     Replaced { old: PatchId, new: PatchId, was_marked: bool },
     /// It is decided, or stale.
     Gone(PatchId),
@@ -67,21 +67,25 @@ impl Marks {
         self.at = self.items.len();
     }
 
-    /// The current patch and those behind it without a mark, except those that a diff does not show.
+    /// The current patch, whatever its mark, and those behind it without one, except those that a diff does
+    /// not show.
     pub(super) fn rest(&self) -> impl Iterator<Item = &Patch> {
-        let rest =
-            self.items[self.at.min(self.items.len())..].iter().filter(|it| it.mark.is_none());
-        rest.map(|item| &item.patch).filter(|patch| !patch.diff.full_replace)
+        let meant = self.items.iter().enumerate().filter(|(at, item)| self.means(*at, item));
+        meant.map(|(_, item)| &item.patch)
     }
 
     /// Approves these and goes to the end.
     pub(super) fn approve_rest(&mut self) {
-        for item in self.items[self.at..].iter_mut().filter(|item| item.mark.is_none()) {
-            if !item.patch.diff.full_replace {
-                item.mark = Some(Mark::Approved);
-            }
+        let meant: Vec<PatchId> = self.rest().map(|patch| patch.id).collect();
+        for item in self.items.iter_mut().filter(|item| meant.contains(&item.patch.id)) {
+            item.mark = Some(Mark::Approved);
         }
         self.end();
+    }
+
+    fn means(&self, at: usize, item: &Item) -> bool {
+        let is_marked = at != self.at && item.mark.is_some();
+        at >= self.at && !is_marked && !item.patch.diff.full_replace
     }
 
     /// Compares with what is pending in the sessions of the patches now. The first patch that was
