@@ -26,7 +26,8 @@ pub fn check_client_approval(patches: &[Patch], expect: Option<Signature>) -> Re
     }
     check_diffs(patches)?;
     for patch in patches {
-        if let Some(path) = patch.paths().find(|path| is_guarded(path)) {
+        let content = patch.diff.risks.iter().any(is_decisive).then_some(&patch.path);
+        if let Some(path) = patch.paths().find(|path| is_guarded(path)).or(content) {
             return Err(StagingError::NotByClient { patch: patch.id, path: path.clone() });
         }
     }
@@ -44,6 +45,11 @@ pub fn check_diffs(patches: &[Patch]) -> Result<()> {
         true => Ok(()),
         false => Err(StagingError::ConfirmationMissing { patches: unseen }),
     }
+}
+
+/// Whether a risk that a content shows decides what runs, or nobody has looked for one.
+fn is_decisive(risk: &Risk) -> bool {
+    matches!(risk.kind, RiskKind::Automation | RiskKind::NotExamined)
 }
 
 /// Whether a path is the repository's own, hidden, or one that tools and agents read or run on their

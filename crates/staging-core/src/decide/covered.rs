@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use atomic_fs::{EntryKind, escape_line_for_display, folded_name, folded_stem};
+use atomic_fs::{EntryKind, RelPath, escape_line_for_display, folded_name, folded_stem};
 use rusqlite::Connection;
 
 use crate::error::Result;
 use crate::patch::{Operation, Patch};
 use crate::risk::kind::RiskKind;
 use crate::risk::of_row::made_executable;
+use crate::risk::set::SetRisk;
 use crate::rules::{ApprovalRules, ApproveRule, folded_path};
 use crate::store::rules::{PendingSet, PendingSets, approved_lately};
 
@@ -40,6 +41,13 @@ pub(crate) fn covering<'r>(
 ) -> Result<Result<&'r str, Asks>> {
     if let Some(reason) = kept(rules, set, facts) {
         return Ok(Err(Asks::Person(reason)));
+    }
+    // What only the set shows is covered by no rule.
+    let of_set = SetRisk::of(&set.patches).into_iter().find(|risk| risk.kind == RiskKind::Replaced);
+    if let Some(path) = of_set.as_ref().and_then(|risk| risk.paths.first()) {
+        let why =
+            format!("{} `{}` takes the place of something that is removed", path.patch, path.path);
+        return Ok(Err(Asks::Person(why)));
     }
     let mut reason = None;
     for rule in &rules.approve {
@@ -85,11 +93,12 @@ fn kept(rules: &ApprovalRules, set: &PendingSet, facts: &Facts<'_>) -> Option<St
             }
         }
         let asks = rules.always_ask.iter().find(|rule| {
-            let is_operation = rule.operations.is_empty()
-                || does(patch).iter().any(|operation| rule.operations.contains(operation));
-            is_operation
-                && rule.sessions.matches(&set.session.label)
-                && patch.paths().any(|path| rule.paths.matches(path))
+            let is_meant = |(path, operations): (&RelPath, Vec<Operation>)| {
+                let does = |operation: &Operation| rule.operations.contains(operation);
+                let is_operation = rule.operations.is_empty() || operations.iter().any(does);
+                is_operation && rule.paths.matches(path)
+            };
+            rule.sessions.matches(&set.session.label) && does_at(patch).into_iter().any(is_meant)
         });
         asks.map(|rule| named(patch, &format!("is kept by the rule `{}`", rule.name)))
     })
@@ -107,6 +116,19 @@ fn does(patch: &Patch) -> Vec<Operation> {
         }
     }
     does
+}
+
+/// What a patch does at each of its paths. A rename also removes what is at the one and creates what is
+/// at the other.
+fn does_at(patch: &Patch) -> Vec<(&RelPath, Vec<Operation>)> {
+    let does = does(patch);
+    match &patch.rename_to {
+        None => vec![(&patch.path, does)],
+        Some(to) => {
+            let with = |other| does.iter().copied().chain([other]).collect();
+            vec![(&patch.path, with(Operation::Delete)), (to, with(Operation::Create))]
+        }
+    }
 }
 
 /// What no rule approves.
@@ -146,15 +168,15 @@ fn never(patch: &Patch, new_file_mode: u32) -> Option<&'static str> {
     None
 }
 
-/// Whether a name has characters that are not seen, an end that Windows leaves out, or the form of its
-/// short names.
+/// Whether a name has characters that are not seen, or that Windows takes for the end of a name, an end
+/// that Windows leaves out, or the form of its short names.
 fn is_odd(name: &[u8]) -> bool {
     let is_spelled_out = match std::str::from_utf8(name) {
         Ok(name) => escape_line_for_display(name) != name,
         Err(_) => true,
     };
     let is_short = name.windows(2).any(|pair| pair[0] == b'~' && pair[1].is_ascii_digit());
-    is_spelled_out || is_short || folded_stem(name) != *folded_name(name)
+    is_spelled_out || is_short || name.contains(&b'\\') || folded_stem(name) != *folded_name(name)
 }
 
 /// Why a rule does not cover a patch.

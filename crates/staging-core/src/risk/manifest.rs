@@ -1,4 +1,4 @@
-//! The risk that a package's manifest has other scripts that its installation runs.
+//! The risk that a package's manifest has other commands that its installation or a commit runs.
 //!
 //! What cannot be read here counts as changed. Package managers read more than JSON: numbers out of range,
 //! halves of surrogate pairs, bytes that are not UTF-8 and deep nesting, and pnpm also YAML and JSON5.
@@ -25,10 +25,38 @@ const INSTALL_SCRIPTS: [&str; 9] = [
     "pnpm:devPreinstall",
 ];
 
+/// What tools that hook into git run on a commit, by their keys.
+const COMMIT_KEYS: [&str; 4] = ["lint-staged", "simple-git-hooks", "husky", "gitHooks"];
+
+/// What Composer runs when it installs or updates packages.
+const COMPOSER_EVENTS: [&str; 20] = [
+    "pre-install-cmd",
+    "post-install-cmd",
+    "pre-update-cmd",
+    "post-update-cmd",
+    "pre-autoload-dump",
+    "post-autoload-dump",
+    "post-root-package-install",
+    "post-create-project-cmd",
+    "pre-operations-exec",
+    "pre-package-install",
+    "post-package-install",
+    "pre-package-update",
+    "post-package-update",
+    "pre-package-uninstall",
+    "post-package-uninstall",
+    "init",
+    "command",
+    "pre-file-download",
+    "post-file-download",
+    "pre-pool-create",
+];
+
 /// The forms of a manifest.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Json,
+    Composer,
     /// For pnpm. The same name is that of a manifest without scripts elsewhere.
     Yaml,
     /// For pnpm.
@@ -40,16 +68,23 @@ impl Form {
     fn of(path: &RelPath) -> Option<Self> {
         match folded_stem(path.file_name()).as_slice() {
             b"package.json" => Some(Self::Json),
+            b"composer.json" => Some(Self::Composer),
             b"package.yaml" => Some(Self::Yaml),
             b"package.json5" => Some(Self::Json5),
             _ => None,
         }
     }
 
-    /// The scripts in a manifest that its installation runs; `None` where they cannot be read.
+    /// The commands in a manifest that its installation or a commit runs; `None` where they cannot be read.
     fn scripts(self, text: &[u8]) -> Option<Vec<(&'static str, Value)>> {
         match self {
-            Self::Json => install_scripts(text),
+            Self::Json => {
+                let manifest = read(text)?;
+                let mut scripts = named(manifest.get("scripts"), &INSTALL_SCRIPTS);
+                scripts.extend(named(Some(&manifest), &COMMIT_KEYS));
+                Some(scripts)
+            }
+            Self::Composer => Some(named(read(text)?.get("scripts"), &COMPOSER_EVENTS)),
             // A key has an escape or is spelled out.
             Self::Yaml => {
                 let is_without = |part: &[u8]| memmem::find(text, part).is_none();
@@ -60,7 +95,7 @@ impl Form {
     }
 }
 
-/// Whether a package's manifest has other scripts that its installation runs.
+/// Whether a package's manifest has other commands that its installation or a commit runs.
 pub(crate) fn changed_scripts(patch: &Patch, texts: &Texts<'_>) -> Option<Risk> {
     let staged = patch.staged.filter(|staged| staged.kind() == EntryKind::File)?;
     let target = patch.target()?;
@@ -78,15 +113,24 @@ pub(crate) fn changed_scripts(patch: &Patch, texts: &Texts<'_>) -> Option<Risk> 
     let old = old.unwrap_or_default();
     let changed: Vec<&str> =
         new.iter().filter(|script| !old.contains(script)).map(|(name, _)| *name).collect();
-    let detail = || format!("scripts of the installation: {}", changed.join(", "));
-    (!changed.is_empty()).then(|| Risk::with(RiskKind::Automation, detail()))
+    let of_commit = changed.iter().position(|name| COMMIT_KEYS.contains(name));
+    let (install, commit) = changed.split_at(of_commit.unwrap_or(changed.len()));
+    let parts = [("scripts of the installation", install), ("commands on a commit", commit)];
+    let details: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what}: {}", names.join(", ")))
+        .collect();
+    (!details.is_empty()).then(|| Risk::with(RiskKind::Automation, details.join("; ")))
 }
 
-fn install_scripts(text: &[u8]) -> Option<Vec<(&'static str, Value)>> {
+fn read(text: &[u8]) -> Option<Value> {
     // Package managers skip a byte order mark.
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let manifest: Value = serde_json::from_slice(text).ok()?;
-    let all = manifest.get("scripts");
-    let named = |name| Some((name, all?.get(name)?.clone()));
-    Some(INSTALL_SCRIPTS.into_iter().filter_map(named).collect())
+    serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)).ok()
+}
+
+/// What an object has under these names.
+fn named(object: Option<&Value>, names: &[&'static str]) -> Vec<(&'static str, Value)> {
+    let named = |name: &&'static str| Some((*name, object?.get(name)?.clone()));
+    names.iter().filter_map(named).collect()
 }

@@ -54,6 +54,10 @@ const AUTOMATION_FILES: &[&str] = &[
     "lefthook.yaml",
     "lefthook.toml",
     "lefthook.json",
+    "lefthook-local.yml",
+    "lefthook-local.yaml",
+    "lefthook-local.toml",
+    "lefthook-local.json",
     ".lefthook.yml",
     ".lefthook.yaml",
     ".overcommit.yml",
@@ -61,6 +65,8 @@ const AUTOMATION_FILES: &[&str] = &[
     ".gitattributes",
     ".gitmodules",
     ".gitconfig",
+    // Git takes a directory with such a file for a bare repository, whose settings run programs.
+    "head",
     // Shells.
     ".envrc",
     ".bashrc",
@@ -74,6 +80,7 @@ const AUTOMATION_FILES: &[&str] = &[
     ".zlogin",
     ".tool-versions",
     "mise.toml",
+    "mise.local.toml",
     ".mise.toml",
     // Editors.
     ".exrc",
@@ -90,7 +97,13 @@ const AUTOMATION_FILES: &[&str] = &[
     "claude.local.md",
     "agents.md",
     "agents.override.md",
+    "agent.md",
     "gemini.md",
+    "qwen.md",
+    "warp.md",
+    "crush.md",
+    "crush.local.md",
+    "replit.md",
     "opencode.json",
     "opencode.jsonc",
     ".cursorrules",
@@ -103,7 +116,14 @@ const AUTOMATION_FILES: &[&str] = &[
     ".yarnrc.yml",
     ".pnpmfile.cjs",
     ".pnpmfile.mjs",
+    "pnpm-workspace.yaml",
+    "bunfig.toml",
+    // npm builds what it describes, with the commands in it.
+    "binding.gyp",
 ];
+
+/// How the names of some files begin that are automation: settings of what runs on a commit.
+const AUTOMATION_BEGINNINGS: &[&str] = &["lint-staged.config.", "commitlint.config."];
 
 /// Endings of names that are automation.
 const AUTOMATION_ENDINGS: &[&str] = &[".code-workspace", ".sublime-project"];
@@ -235,6 +255,8 @@ impl Shown {
         let ends = |text: &&str| name.ends_with(text.as_bytes());
         self.lock_file |= is_in(LOCK_FILES, name);
         self.ci |= is_in(CI_FILES, name) || CI_BEGINNINGS.iter().any(begins);
-        self.automation |= is_in(AUTOMATION_FILES, name) || AUTOMATION_ENDINGS.iter().any(ends);
+        self.automation |= is_in(AUTOMATION_FILES, name)
+            || AUTOMATION_BEGINNINGS.iter().any(begins)
+            || AUTOMATION_ENDINGS.iter().any(ends);
     }
 }

@@ -105,6 +105,11 @@ fn permission_bits_raise(
 #[case("AGENTS.md", &[RiskKind::Automation])]
 #[case("agents.md.txt", &[])]
 #[case("x.code-workspace", &[RiskKind::Automation])]
+#[case("docs/repo/HEAD", &[RiskKind::Automation])]
+#[case("docs/HEAD.md", &[])]
+#[case("sub/binding.gyp", &[RiskKind::Automation])]
+#[case("lint-staged.config.mjs", &[RiskKind::Automation])]
+#[case("QWEN.md", &[RiskKind::Automation])]
 #[case(".github/workflows/ci.yml", &[RiskKind::Ci, RiskKind::Hidden])]
 #[case(".github/workflows.md", &[RiskKind::Hidden])]
 #[case(".gitlab-ci.yml", &[RiskKind::Ci, RiskKind::Hidden])]
@@ -201,6 +206,23 @@ fn automation(world: &World) -> Option<String> {
     br#"{"scripts": {"pnpm:devPreinstall": "x"}}"#,
     Some("scripts of the installation: pnpm:devPreinstall")
 )]
+#[case::on_a_commit(
+    "package.json",
+    br#"{"lint-staged": {"*": "x"}}"#,
+    Some("commands on a commit: lint-staged")
+)]
+#[case::of_both(
+    "package.json",
+    br#"{"husky": {}, "scripts": {"prepare": "x"}}"#,
+    Some("scripts of the installation: prepare; commands on a commit: husky")
+)]
+#[case::of_composer(
+    "composer.json",
+    br#"{"scripts": {"post-install-cmd": "x"}}"#,
+    Some("scripts of the installation: post-install-cmd")
+)]
+#[case::of_composer_that_is_called("composer.json", br#"{"scripts": {"test": "x"}}"#, None)]
+#[case::of_composer_unreadable("composer.json", b"{", UNREADABLE)]
 #[case::no_object("package.json", b"[]", None)]
 #[case::in_another_case("web/Package.JSON", HOOK.as_bytes(), POSTINSTALL)]
 #[case::with_a_dot_at_the_end("package.json.", HOOK.as_bytes(), POSTINSTALL)]

@@ -29,22 +29,27 @@ pub(crate) fn rules() -> ApprovalRules {
         Operation::Mode,
     ];
     let paths = AskGlobs::parse(["secret.md", "docs/private"]).expect("globs");
-    let secrets = AskRule {
-        name: "secrets".to_owned(),
+    let ask = |name: &str, paths, operations| AskRule {
+        name: name.to_owned(),
         paths,
         sessions: LabelGlobs::default(),
-        operations: Vec::new(),
+        operations,
     };
+    let secrets = ask("secrets", paths, Vec::new());
+    let stay = AskGlobs::parse(["tools/stay"]).expect("globs");
+    let stay = ask("stay", stay, vec![Operation::Delete]);
+    let none = AskGlobs::parse(["tools/none"]).expect("globs");
+    let none = ask("none", none, vec![Operation::Create]);
     ApprovalRules {
         approve: vec![docs, tools],
-        always_ask: vec![secrets],
+        always_ask: vec![secrets, stay, none],
         quiet_for: Duration::ZERO,
     }
 }
 
 pub(crate) fn populated() -> World {
     let world = World::with(|options| options.allow_git = true);
-    for name in ["docs/a.md", "docs/b.md", "src/main.rs", "tools/run", "tools/old"] {
+    for name in ["docs/a.md", "docs/b.md", "src/main.rs", "tools/run", "tools/old", "tools/stay"] {
         world.put(name, "1\n2\n3\n");
     }
     world.put("docs/long.md", "a line of it\n".repeat(80));
@@ -83,6 +88,7 @@ const KEPT: &str = "is kept by the rule `secrets`";
 const HIDDEN: &str = "has a risk that its rule does not cover: hidden";
 const AUTOMATION: &str =
     "has a risk that its rule does not cover: read or run by tools on their own";
+const TAKES_PLACE: &str = "takes the place of something that is removed";
 const MODE: &str = "adds permission bits";
 const WHOLE: &str = "has no diff";
 const LINK: &str = "is a symbolic link";
@@ -126,6 +132,17 @@ const LINK: &str = "is a symbolic link";
 #[case::kept_below(vec![write("docs/Private/x/y.md", "x\n")], Err(KEPT))]
 #[case::kept_as_the_goal_of_a_move(vec![rename("tools/run", "tools/secret.md")], Err(KEPT))]
 #[case::behind_a_link(vec![write("docs/linked/main.rs", "x\n")], Err(NONE))]
+#[case::what_may_change(vec![edit("tools/stay", "2", "two")], Ok("tools"))]
+#[case::what_has_to_stay(vec![delete("tools/stay")], Err("is kept by the rule `stay`"))]
+#[case::what_has_to_stay_and_moves(vec![rename("tools/stay", "tools/x")], Err("is kept by the rule `stay`"))]
+#[case::what_has_to_be_free(vec![write("tools/none", "x\n")], Err("is kept by the rule `none`"))]
+#[case::what_has_to_be_free_and_is_moved_to(vec![rename("tools/run", "tools/none")], Err("is kept by the rule `none`"))]
+#[case::a_file_that_becomes_a_directory(vec![delete("tools/old"), write("tools/old/x", "x\n")], Err(TAKES_PLACE))]
+#[case::a_file_in_the_place_of_another(vec![delete("tools/old"), rename("tools/run", "tools/old")], Err(TAKES_PLACE))]
+#[case::a_separator_of_windows(vec![write("docs/..\\src\\main.rs", "x\n")], Err(ODD))]
+#[case::a_bare_repository(vec![write("docs/x/HEAD", "ref: refs/heads/x\n"), write("docs/x/config", "[core]\n")], Err(AUTOMATION))]
+#[case::an_installation(vec![write("docs/package.json", "{\"scripts\": {\"install\": \"x\"}}\n")], Err(AUTOMATION))]
+#[case::an_installation_that_cannot_be_read(vec![write("docs/Package.json", "{\"x\": 1e999}\n")], Err("its scripts cannot be read"))]
 #[case::a_lock_file(vec![write("docs/package-lock.json", "{}\n")], Err("does not cover: lock file"))]
 #[case::ci(vec![write("docs/Jenkinsfile", "x\n")], Err("does not cover: CI"))]
 #[case::other_line_endings(vec![write("docs/a.md", "1\r\n2\r\n3\r\n")], Err("does not cover: encoding"))]
