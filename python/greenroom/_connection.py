@@ -10,6 +10,7 @@ import select
 import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -32,7 +33,8 @@ _json_of = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def find_binary() -> str:
-    """The ``greenroom`` command: ``$GREENROOM_BIN``, else beside this package, else on the PATH.
+    """The ``greenroom`` command: ``$GREENROOM_BIN``, else what was installed with this package, else on
+    the PATH.
 
     Raises FileNotFoundError where there is none.
     """
@@ -40,9 +42,18 @@ def find_binary() -> str:
     if named:
         return named
     name = "greenroom.exe" if sys.platform == "win32" else "greenroom"
-    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", name)
-    if os.access(beside, os.X_OK):
-        return beside
+    package = os.path.dirname(os.path.abspath(__file__))
+    # pip puts the command beside `python`, for a user into a folder of theirs, and with --target beside
+    # the package. That folder may not be on the PATH, or an older command may be before it.
+    folders = [os.path.join(package, "bin"), os.path.join(os.path.dirname(package), "bin")]
+    for scheme in (None, f"{os.name}_user"):
+        paths = sysconfig.get_paths() if scheme is None else sysconfig.get_paths(scheme)
+        if package.startswith(os.path.join(paths["platlib"], "")):
+            folders.append(paths["scripts"])
+    for folder in folders:
+        installed = os.path.join(folder, name)
+        if os.access(installed, os.X_OK):
+            return installed
     found = shutil.which("greenroom")
     if found is None:
         message = "there is no `greenroom` command: install it, or set GREENROOM_BIN to its path"
