@@ -61,7 +61,7 @@ pub(crate) fn as_everyone(below: &Path, test: impl Fn(&Someone)) {
     for user in users() {
         let someone = Someone::new(below, user);
         someone.give();
-        let tried = someone.greenroom(&["run", "--", "true"]);
+        let tried = someone.greenroom(&["run", "--view", "overlay", "--", "true"]);
         if tried.code == Some(0) {
             test(&someone);
         } else {
