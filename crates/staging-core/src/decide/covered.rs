@@ -168,8 +168,8 @@ fn never(patch: &Patch, new_file_mode: u32) -> Option<&'static str> {
     None
 }
 
-/// Whether a name has characters that are not seen, or that Windows takes for the end of a name, an end
-/// that Windows leaves out, or the form of its short names.
+/// Whether a name has characters that are not seen, one that separates names on Windows, an end that
+/// Windows leaves out, or the form of its short names.
 fn is_odd(name: &[u8]) -> bool {
     let is_spelled_out = match std::str::from_utf8(name) {
         Ok(name) => escape_line_for_display(name) != name,

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::base::Base;
 use crate::patch::Patch;
 use crate::risk::kind::{Risk, RiskKind};
-use crate::risk::of_contents::Texts;
 
 /// The scripts that package managers run when they install a package or prepare one for others.
 const INSTALL_SCRIPTS: [&str; 9] = [
@@ -95,8 +94,13 @@ impl Form {
     }
 }
 
-/// Whether a package's manifest has other commands that its installation or a commit runs.
-pub(crate) fn changed_scripts(patch: &Patch, texts: &Texts<'_>) -> Option<Risk> {
+/// Whether a package's manifest has other commands that its installation or a commit runs. A content
+/// that is too long to be loaded cannot be read.
+pub(crate) fn changed_scripts(
+    patch: &Patch,
+    old: Option<&[u8]>,
+    new: Option<&[u8]>,
+) -> Option<Risk> {
     let staged = patch.staged.filter(|staged| staged.kind() == EntryKind::File)?;
     let target = patch.target()?;
     let form = Form::of(target)?;
@@ -106,10 +110,10 @@ pub(crate) fn changed_scripts(patch: &Patch, texts: &Texts<'_>) -> Option<Risk> 
     if base.is_some_and(|base| base.content.digest == staged.digest) {
         return None;
     }
-    let Some(new) = texts.new.and_then(|text| form.scripts(text)) else {
+    let Some(new) = new.and_then(|text| form.scripts(text)) else {
         return Some(Risk::with(RiskKind::Automation, "its scripts cannot be read"));
     };
-    let old = texts.old.filter(|_| base.is_some()).and_then(|text| form.scripts(text));
+    let old = old.filter(|_| base.is_some()).and_then(|text| form.scripts(text));
     let old = old.unwrap_or_default();
     let changed: Vec<&str> =
         new.iter().filter(|script| !old.contains(script)).map(|(name, _)| *name).collect();

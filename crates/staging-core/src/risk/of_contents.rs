@@ -36,7 +36,7 @@ pub(crate) fn of_contents<'r>(
     if !patch.changes_kind() && !risks.iter().any(is_new_form) {
         risks.extend(rewritten(texts));
     }
-    risks.extend(changed_scripts(patch, texts));
+    risks.extend(changed_scripts(patch, texts.old, texts.new));
     risks
 }
 

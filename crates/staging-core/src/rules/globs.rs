@@ -33,7 +33,7 @@ impl PathGlobs {
             Some(dir) => format!("{dir}/**"),
             None => glob,
         };
-        let each = |glob| Ok((glob, alternatives(glob)?.into_iter().map(below).collect()));
+        let each = |glob| Ok((glob, spelled_out(glob)?.into_iter().map(below).collect()));
         compile(globs.into_iter().map(each)).map(Self)
     }
 
@@ -78,7 +78,7 @@ impl AskGlobs {
     /// When one is no glob, or can match no path of a workspace.
     pub fn parse<'g>(globs: impl IntoIterator<Item = &'g str>) -> Result<Self, GlobMistake> {
         let each = |glob| {
-            let all = alternatives(glob)?.into_iter().flat_map(|glob| {
+            let all = spelled_out(glob)?.into_iter().flat_map(|glob| {
                 let path = glob.strip_suffix('/').unwrap_or(&glob);
                 let is_name = !path.contains('/');
                 // What is below a directory is meant with the directory.
@@ -96,7 +96,7 @@ impl AskGlobs {
     /// Whether one matches; everything matches without globs.
     pub(crate) fn matches(&self, path: &RelPath) -> bool {
         let matches = |path: Vec<u8>| self.0.is_match_candidate(&Candidate::from_bytes(&path));
-        self.0.is_empty() || matches(folded_path(path)) || matches(folded(path, folded_stem))
+        self.0.is_empty() || matches(folded_path(path)) || matches(case_fold(path, folded_stem))
     }
 }
 
@@ -108,12 +108,17 @@ impl GlobMistake {
 
 /// A path in a form in which paths are equal that some file system takes for the same one.
 pub(crate) fn folded_path(path: &RelPath) -> Vec<u8> {
-    folded(path, |name| folded_name(name).into_owned())
+    case_fold(path, |name| folded_name(name).into_owned())
 }
 
-fn folded(path: &RelPath, fold: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+fn case_fold(path: &RelPath, fold: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let names: Vec<Vec<u8>> = path.components().map(fold).collect();
     names.join(&b'/')
+}
+
+/// What the braces of a glob are spelled out to.
+fn spelled_out(glob: &str) -> Result<Vec<String>, GlobMistake> {
+    alternatives(glob).map_err(|reason| GlobMistake::new(glob, reason))
 }
 
 /// Compiles globs, each of which stands for several patterns.

@@ -212,6 +212,10 @@ fn a_client_that_cannot_ask_receives_the_command() {
 #[case::hidden(".envrc", "x\n".to_owned(), "never approved through a client")]
 #[case::agents_settings("sub/.claude/settings.json", "{}\n".to_owned(), "never approved")]
 #[case::git(".git/config", "x\n".to_owned(), "never approved")]
+#[case::scripts_of_an_installation(
+    "package.json", r#"{"scripts": {"install": "x"}}"#.to_owned(), "never approved"
+)]
+#[case::unreadable_scripts("web/Package.json", "{\"x\": 1e999}\n".to_owned(), "never approved")]
 #[case::binary("b.bin", "a\0b".to_owned(), "replaces a whole file without a diff")]
 #[case::too_long("long.txt", "line\n".repeat(6000), "a question can show at most")]
 fn what_a_clients_word_does_not_approve_is_not_asked(

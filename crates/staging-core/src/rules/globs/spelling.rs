@@ -1,16 +1,13 @@
 //! Refuses globs that can match no path of a workspace: a rule that asks would be silently without effect.
 
-use super::GlobMistake;
-
 /// So many alternatives of one glob are compared at most.
 const ALTERNATIVES_MAX: usize = 1000;
 
 /// What a glob's braces are spelled out to, `{a,b}/c` to `a/c` and `b/c`.
 ///
 /// # Errors
-/// When one of these can match no path.
-pub(super) fn alternatives(glob: &str) -> Result<Vec<String>, GlobMistake> {
-    let mistake = |reason: &str| GlobMistake::new(glob, reason);
+/// Why one of these can match no path.
+pub(super) fn alternatives(glob: &str) -> Result<Vec<String>, &'static str> {
     let mut spelled_out = Vec::new();
     let mut open = vec![glob.to_owned()];
     while let Some(next) = open.pop() {
@@ -19,11 +16,11 @@ pub(super) fn alternatives(glob: &str) -> Result<Vec<String>, GlobMistake> {
             None => spelled_out.push(next),
         }
         if spelled_out.len() + open.len() > ALTERNATIVES_MAX {
-            return Err(mistake("its braces have too many alternatives"));
+            return Err("its braces have too many alternatives");
         }
     }
     match spelled_out.iter().find_map(|glob| why_without_effect(glob)) {
-        Some(reason) => Err(mistake(reason)),
+        Some(reason) => Err(reason),
         None => Ok(spelled_out),
     }
 }
@@ -31,13 +28,13 @@ pub(super) fn alternatives(glob: &str) -> Result<Vec<String>, GlobMistake> {
 /// The alternatives of the first braces; none where there are none, or where they do not end.
 fn braces(glob: &str) -> Option<Vec<String>> {
     let mut depth = 0;
+    // The first brace, and the commas between its alternatives.
     let mut commas: Vec<usize> = Vec::new();
     for (at, letter) in structure(glob) {
         match letter {
             '{' => depth += 1,
             '}' if depth == 1 => {
-                let (first, before) = (commas.first()?, &glob[..*commas.first()?]);
-                debug_assert!(glob[*first..].starts_with('{'), "it begins with the brace");
+                let before = &glob[..*commas.first()?];
                 let ends = commas[1..].iter().chain([&at]);
                 let each = commas.iter().zip(ends).map(|(from, to)| &glob[from + 1..*to]);
                 return Some(each.map(|one| format!("{before}{one}{}", &glob[at + 1..])).collect());
