@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 use regex::Regex;
@@ -16,6 +16,9 @@ use regex::Regex;
 use crate::cargo::Workspace;
 use crate::files::{self, File};
 use crate::links;
+
+/// The program that makes a site of the pages.
+pub(crate) const MDBOOK: &str = "mdbook";
 
 const SUMMARY: &str = "docs/SUMMARY.md";
 const MANIFEST: &str = "docs/book.toml";
@@ -41,18 +44,6 @@ fn pages(files: &[File]) -> Option<Vec<String>> {
     Some(targets.filter_map(|link| links::path_from_root(SUMMARY, &link.target)).collect())
 }
 
-/// Whether `run` can build the site here.
-pub(crate) fn has_mdbook() -> bool {
-    let mut version = Command::new(mdbook());
-    version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-    version.status().is_ok_and(|status| status.success())
-}
-
-/// The program: `$MDBOOK`, as `.ci/run` installs it, or the one on the path.
-fn mdbook() -> PathBuf {
-    std::env::var_os("MDBOOK").map_or_else(|| "mdbook".into(), PathBuf::from)
-}
-
 /// Builds the site and follows its links.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let files = files::list(root)?;
@@ -66,7 +57,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         fs::create_dir_all(path.parent().unwrap_or(&folder)).into_diagnostic()?;
         fs::write(&path, bytes).into_diagnostic()?;
     }
-    let mut build = Command::new(mdbook());
+    let mut build = Command::new(MDBOOK);
     let status = build.arg("build").current_dir(&folder).status().into_diagnostic();
     let status = status.wrap_err("cannot start mdbook: `cargo install mdbook` installs it")?;
     if !status.success() {

@@ -1,5 +1,6 @@
 //! Runs what CI runs, one step after the other, and stops at the first that fails.
 
+use std::borrow::BorrowMut;
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -23,12 +24,14 @@ enum Action {
     Cargo(&'static str),
     Package,
     Book,
+    Workflows,
     FaultInject,
     CargoDeny,
+    Advisories,
 }
 
 /// Cheap steps come first, so that a slip is found in seconds.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 12] = [
     Step { name: "fmt", action: Action::Cargo("fmt --all --check") },
     Step { name: "tidy", action: Action::Tidy },
     Step {
@@ -53,7 +56,9 @@ const STEPS: [Step; 10] = [
     Step { name: "package", action: Action::Package },
     Step { name: "book", action: Action::Book },
     Step { name: "fault-inject", action: Action::FaultInject },
+    Step { name: "workflows", action: Action::Workflows },
     Step { name: "deny", action: Action::CargoDeny },
+    Step { name: "advisories", action: Action::Advisories },
 ];
 
 const TEST: &str = "test";
@@ -116,8 +121,6 @@ fn run_all(
 fn run_one(root: &Path, step: &Step) -> Outcome {
     match step.action {
         Action::Tidy => outcome_of_task(tidy::run(root)),
-        Action::Book if book::has_mdbook() => outcome_of_task(book::run(root)),
-        Action::Book => Outcome::Skipped("mdbook is not installed"),
         Action::Package => outcome_of_task(package::run(root)),
         Action::Cargo(arguments) => run_cargo(root, arguments),
         Action::FaultInject => match programs::run(root, &programs::FAULT_INJECT, &["--quick"]) {
@@ -125,8 +128,28 @@ fn run_one(root: &Path, step: &Step) -> Outcome {
             Ok(code) => Outcome::Failed(format!("exit code {code}")),
             Err(report) => Outcome::Failed(report.to_string()),
         },
-        Action::CargoDeny if has_cargo_deny(root) => run_cargo(root, "deny check"),
-        Action::CargoDeny => Outcome::Skipped("cargo-deny is not installed"),
+        Action::Book if !answers(Command::new(book::MDBOOK).arg("--version")) => {
+            Outcome::Skipped("mdbook is not installed")
+        }
+        Action::Book => outcome_of_task(book::run(root)),
+        Action::Workflows if !answers(Command::new("zizmor").arg("--version")) => {
+            Outcome::Skipped("zizmor is not installed")
+        }
+        Action::Workflows => outcome_of(
+            Command::new("zizmor")
+                .args(["--offline", "--quiet", "--persona=pedantic", ".github"])
+                .current_dir(root)
+                .status(),
+        ),
+        Action::CargoDeny | Action::Advisories if !answers(cargo_deny(root, "--version")) => {
+            Outcome::Skipped("cargo-deny is not installed")
+        }
+        Action::CargoDeny => run_cargo(root, "deny check bans licenses sources"),
+        // The database lies on a git host, which not every machine can reach.
+        Action::Advisories if !answers(cargo_deny(root, "fetch db")) => {
+            Outcome::Skipped("the database of advisories cannot be fetched")
+        }
+        Action::Advisories => run_cargo(root, "deny check advisories"),
     }
 }
 
@@ -149,13 +172,15 @@ fn outcome_of(status: io::Result<ExitStatus>) -> Outcome {
     }
 }
 
-fn has_cargo_deny(root: &Path) -> bool {
-    let status = Command::new(cargo())
-        .args(["deny", "--version"])
-        .current_dir(root)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+fn cargo_deny(root: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(cargo());
+    command.arg("deny").args(arguments.split(' ')).current_dir(root);
+    command
+}
+
+/// Whether a command is there and succeeds; what it prints is not shown.
+fn answers(mut command: impl BorrowMut<Command>) -> bool {
+    let status = command.borrow_mut().stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -187,7 +212,8 @@ mod tests {
 
     #[test]
     fn the_steps_are_the_ones_documented() {
-        let all = "fmt tidy clippy clippy-mutants doc test package book fault-inject deny";
+        let all = "fmt tidy clippy clippy-mutants doc test package book fault-inject workflows deny \
+                   advisories";
         assert_eq!(names(&steps(true)), all);
         assert_eq!(names(&steps(false)), all.replace("test ", ""));
     }
@@ -196,8 +222,8 @@ mod tests {
     fn every_step_has_a_line_and_the_summary_counts_them() {
         let (result, _, said) = check_run(|_| Outcome::Passed);
         assert_eq!(result, Ok(()));
-        assert_eq!(said.lines().count(), 11, "{said}");
-        let summary = "ci: 10 passed, 0 skipped, none failed, in ";
+        assert_eq!(said.lines().count(), 13, "{said}");
+        let summary = "ci: 12 passed, 0 skipped, none failed, in ";
         assert!(said.lines().last().is_some_and(|line| line.starts_with(summary)), "{said}");
     }
 
@@ -210,7 +236,7 @@ mod tests {
         assert_eq!(ran, ["fmt", "tidy", "clippy"]);
         assert!(said.contains("ci: clippy failed after "), "{said}");
         let summary = result.expect_err("a step failed");
-        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 7 not run, in ";
+        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 9 not run, in ";
         assert!(summary.starts_with(expected), "{summary}");
     }
 
@@ -223,7 +249,14 @@ mod tests {
         assert_eq!(result, Ok(()));
         let line = "ci: deny skipped: cargo-deny is not installed\n";
         assert!(said.contains(line), "{said}");
-        assert!(said.contains("9 passed, 1 skipped"), "{said}");
+        assert!(said.contains("11 passed, 1 skipped"), "{said}");
+    }
+
+    #[test]
+    fn a_program_that_is_missing_does_not_answer() {
+        assert!(answers(Command::new(cargo()).arg("--version")));
+        assert!(!answers(Command::new(cargo()).arg("no-such-subcommand")));
+        assert!(!answers(Command::new("no-such-program")));
     }
 
     #[test]
