@@ -68,7 +68,8 @@ class Fitted:
 @dataclass(frozen=True)
 class Proposed:
     """What was staged. There is no patch where the proposal equals the disk. `also_pending_in` names
-    other sessions with a patch of the same file, `superseded` the patches that were replaced."""
+    other sessions with a patch of the same file, `superseded` the patches that were withdrawn or whose
+    place these took. A patch that is rewritten keeps its id."""
 
     session: str | None
     patches: tuple[Patch, ...]
@@ -171,6 +172,31 @@ class PatchApply:
 
 
 @dataclass(frozen=True)
+class EarlierRevision:
+    """What a patch proposed before, kept under an id of its own. `reason` is ``superseded`` where its agent
+    replaced it, ``edited`` where the reviewer did."""
+
+    id: str
+    revision: int
+    reason: str | None
+    created_at: str
+    replaced_at: str
+    content_kept: bool
+
+    @classmethod
+    def from_json(cls, json: Json) -> EarlierRevision:
+        """Reads the protocol's object."""
+        return cls(
+            json["id"],
+            json["revision"],
+            json["reason"],
+            json["created_at"],
+            json["replaced_at"],
+            json["content_kept"],
+        )
+
+
+@dataclass(frozen=True)
 class ShownPatch:
     """One patch in full. `diff` is None where its content is not stored any more."""
 
@@ -183,6 +209,7 @@ class ShownPatch:
     updated_at: str
     apply: str | None
     applies: tuple[PatchApply, ...]
+    earlier: tuple[EarlierRevision, ...]
     diff: bytes | None
 
     @classmethod
@@ -198,6 +225,7 @@ class ShownPatch:
             json["updated_at"],
             json["apply"],
             tuple(PatchApply.from_json(apply) for apply in json["applies"]),
+            tuple(EarlierRevision.from_json(earlier) for earlier in json.get("earlier", ())),
             bytes_of(json),
         )
 

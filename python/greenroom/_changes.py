@@ -170,7 +170,8 @@ class Except:
 
 
 Selector = Union[str, Under, Except]
-"""A patch (``p1``), a session (``s1``), a session's label, a path, or an exception."""
+"""A patch (``p1``), a patch at a revision (``p1@2``), a session (``s1``), a session's label, a path, or an
+exception."""
 
 
 def selectors_of(selectors: Sequence[Selector]) -> list[str | dict[str, Any]]:

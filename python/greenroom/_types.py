@@ -117,7 +117,8 @@ class Patch:
     `operation` is ``create``, ``modify``, ``delete``, ``rename`` or ``mode``; `state` is ``pending``,
     ``applied`` or ``discarded``, and `reason` says why it was discarded. `signature` approves this
     patch alone. `edited` says that the content is the reviewer's. A create has no `base`, a delete
-    nothing `staged`.
+    nothing `staged`. When its agent rewrites it, it keeps its id, and `revision` counts;
+    an earlier revision is the patch that `revision_of` names.
     """
 
     id: str
@@ -130,6 +131,7 @@ class Patch:
     signature: str
     revision: int
     edited: bool
+    revision_of: str | None
     base: Base | None
     staged: Content | None
     diff: DiffSummary
@@ -149,10 +151,17 @@ class Patch:
             signature=json["signature"],
             revision=json["revision"],
             edited=json.get("edited", False),
+            revision_of=json.get("revision_of"),
             base=None if base is None else Base.from_json(base),
             staged=None if staged is None else Content.from_json(staged),
             diff=DiffSummary.from_json(json["diff"]),
         )
+
+    @property
+    def name(self) -> str:
+        """The patch as it is here: its id with its revision, as in ``p1@2``. A decision that names it is
+        refused once the agent has rewritten the patch."""
+        return f"{self.id}@{self.revision}"
 
 
 def patches_of(json: Iterable[Json]) -> tuple[Patch, ...]:

@@ -116,11 +116,17 @@ class Proposing(WithServer):
             session.read("nothing")
         self.assertEqual(session.diff().patches, ())
 
-    def test_what_an_agent_replaces_is_named(self) -> None:
+    def test_what_an_agent_rewrites_keeps_its_id_and_is_not_decided_unread(self) -> None:
         session = self.greenroom.open_session("agent")
         first = session.write("a.txt", "1\n").patches[0]
         second = session.write("a.txt", "2\n")
-        self.assertEqual(second.superseded, (first.id,))
+        self.assertEqual((second.patches[0].id, second.superseded), (first.id, ()))
+        self.assertEqual((first.name, second.patches[0].name), ("p1@1", "p1@2"))
+        for name in (first.id, first.name):
+            with self.subTest(name), self.assertRaises(SignatureMismatch):
+                self.greenroom.apply(name)
+            with self.subTest(name), self.assertRaises(SignatureMismatch):
+                self.greenroom.discard(name)
         other = self.greenroom.open_session("other").write("a.txt", "3\n")
         self.assertEqual(other.also_pending_in, (session.id,))
         self.assertEqual(self.greenroom.status().contested[0].sessions, (session.id, other.session))

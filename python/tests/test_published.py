@@ -33,6 +33,7 @@ ANSWERS: dict[str, Any] = {
     "ContentView": greenroom.File,
     "Contested": greenroom.Contested,
     "DiffView": greenroom.DiffSummary,
+    "EarlierView": greenroom.EarlierRevision,
     "FittedFile": greenroom.Fitted,
     "HelloView": greenroom.ServerInfo,
     "InDoubtApply": greenroom.InDoubtApply,

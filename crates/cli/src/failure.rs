@@ -7,8 +7,8 @@ use orchestrator_adapter::ActorError;
 use schemars::JsonSchema;
 use serde::Serialize;
 use staging_core::{
-    ApplyId, Digest, ErrorKind, PatchId, SessionId, Signature, StagingError, escape_for_display,
-    with_causes,
+    ApplyId, Digest, ErrorKind, Patch, PatchId, SessionId, Signature, StagingError,
+    escape_for_display, with_causes,
 };
 
 use crate::args::{Command, Session};
@@ -178,6 +178,12 @@ impl Failure {
         Self { has_changed_files: true, ..self }
     }
 
+    /// The same after what is advised already.
+    pub(crate) fn advise_also(self, advice: &str) -> Self {
+        let before = self.advice.as_deref().map(|before| format!("{before} ")).unwrap_or_default();
+        self.advise(before + advice)
+    }
+
     /// The command's JSON object has the failure already.
     pub(crate) fn in_the_object(self) -> Self {
         Self { is_in_the_object: true, ..self }
@@ -311,10 +317,33 @@ impl From<StagingError> for Failure {
             lacks_parts: matches!(error, StagingError::LostParts { .. }),
             ..Self::new(error.kind(), with_causes(&error))
         };
+        let failure = match read_again(&error) {
+            Some(advice) => failure.advise(advice),
+            None => failure,
+        };
         match error.path() {
             Some(path) => failure.about(path.to_escaped()),
             None => failure,
         }
+    }
+}
+
+/// How a reviewer goes on with patches that are at another revision than was read.
+fn read_again(error: &StagingError) -> Option<String> {
+    match error {
+        StagingError::Rewritten { patches } => {
+            let ids: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
+            let names: Vec<String> = patches.iter().map(Patch::name).collect();
+            let (ids, names) = (names_of(&ids), names.join(" "));
+            Some(format!("Read it with `greenroom diff {ids}`, then name the revision: `{names}`."))
+        }
+        StagingError::OtherRevision { patch, .. } => {
+            Some(format!("Read it again with `greenroom diff {patch}`."))
+        }
+        StagingError::EarlierRevision { patch, of } => Some(format!(
+            "`greenroom show {patch}` shows it; `greenroom show {of}` shows what it became."
+        )),
+        _ => None,
     }
 }
 

@@ -78,7 +78,8 @@ pub(crate) struct ProposedView<'a> {
     /// Other sessions that want to change the same file; left out when there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) also_pending_in: Vec<SessionId>,
-    /// Patches that these replace, or that were withdrawn; left out when there are none.
+    /// Patches that were withdrawn, or whose place these took; left out when there are none. A patch that
+    /// is rewritten keeps its id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) superseded: Vec<PatchId>,
     /// How a patch over many files fitted them, in its order; left out of other proposals.
@@ -179,8 +180,38 @@ pub(crate) struct ShownView<'a> {
     pub(crate) apply: Option<ApplyId>,
     /// Every apply that it was in, oldest first.
     pub(crate) applies: &'a [PatchApply],
+    /// What it proposed before, oldest first; left out in its first revision.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier: Vec<EarlierView>,
     #[serde(flatten)]
     pub(crate) diff: TextView,
+}
+
+/// An earlier revision of a patch.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct EarlierView {
+    /// The id under which it is kept.
+    id: PatchId,
+    revision: u32,
+    /// Why it was replaced: by its agent (`superseded`), or by the reviewer (`edited`).
+    reason: Option<DiscardReason>,
+    created_at: Timestamp,
+    replaced_at: Timestamp,
+    /// Whether it can still be shown.
+    content_kept: bool,
+}
+
+impl From<&Patch> for EarlierView {
+    fn from(patch: &Patch) -> Self {
+        Self {
+            id: patch.id,
+            revision: patch.revision,
+            reason: patch.reason,
+            created_at: patch.created_at,
+            replaced_at: patch.updated_at,
+            content_kept: patch.content_kept,
+        }
+    }
 }
 
 /// What `show` shows of a selection that is not one patch.
@@ -330,6 +361,9 @@ pub(crate) struct PatchView<'a> {
     /// Whether the content is the reviewer's; left out where it is the agent's.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     edited: bool,
+    /// The patch of which it is an earlier revision; left out of every other patch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision_of: Option<PatchId>,
     #[schemars(with = "Option<BaseJson>")]
     base: Option<&'a Base>,
     staged: Option<ContentJson>,
@@ -362,6 +396,7 @@ impl<'a> From<&'a Patch> for PatchView<'a> {
             signature: patch.signature,
             revision: patch.revision,
             edited: patch.edited,
+            revision_of: patch.revision_of,
             base: patch.base.as_ref(),
             staged: patch.staged.map(ContentJson::from),
             diff: DiffView {

@@ -242,8 +242,9 @@ async fn reject(
 ) -> Result<CallToolResponse, Failure> {
     let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     let ClientApproval { client, version } = client_approval(context);
+    let rejected = shown.patches.iter().filter(|patch| ids.contains(&patch.id));
     let message = DiscardPatch {
-        ids: ids.iter().copied().map(Selector::Patch).collect(),
+        ids: rejected.map(Selector::seen).collect(),
         reason_text: Some(format!("rejected through the client {client} {version}{why}")),
         comments: Vec::new(),
     };

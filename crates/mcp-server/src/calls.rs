@@ -169,7 +169,7 @@ impl Call<'_> {
             .collect();
         if let Some(stray) = strays.first() {
             let path = stray.path.clone();
-            let ids = staged.patches.iter().map(|patch| staging_core::Selector::Patch(patch.id));
+            let ids = staged.patches.iter().map(staging_core::Selector::seen);
             let reason_text = Some("it is outside of the client's roots".to_owned());
             let ids = ids.collect();
             let discard = DiscardPatch { ids, reason_text, ..DiscardPatch::default() };

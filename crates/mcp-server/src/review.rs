@@ -76,7 +76,20 @@ pub(crate) fn diff(context: &Context, arguments: &Diff) -> Result<Answer, Failur
 
 /// `discard`: the message to send.
 pub(crate) fn discard(context: &Context, arguments: &Discard) -> Result<DiscardPatch, Failure> {
-    let ids = own(&context.layer, &context.session, arguments.ids.as_deref())?;
+    let mut ids = own(&context.layer, &context.session, arguments.ids.as_deref())?;
+    for id in &mut ids {
+        let Selector::Patch(patch) = *id else { continue };
+        let patch = context.layer.patch(patch)?;
+        if patch.by_reviewer {
+            let (id, name) = (patch.id, patch.name());
+            return Err(Failure::new(format!(
+                "{id} was edited by the user: read the file, then name the revision, `{name}`, if it is \
+                 to be withdrawn"
+            )));
+        }
+        // What the agent has rewritten itself, it knows.
+        *id = Selector::seen(&patch);
+    }
     let why = arguments.reason.as_deref().map(|reason| format!(": {}", shown(reason)));
     let reason_text = Some(format!("withdrawn by the agent{}", why.unwrap_or_default()));
     Ok(DiscardPatch { ids, reason_text, ..DiscardPatch::default() })
@@ -107,7 +120,8 @@ pub(crate) fn own(
     }
     let mut own = Vec::with_capacity(ids.len());
     for text in ids {
-        let id: PatchId = text.parse().map_err(|_| {
+        let selector = text.parse().ok();
+        let id = selector.as_ref().and_then(Selector::patch).ok_or_else(|| {
             Failure::new(format!("`{}` is not a patch id: ids are like p1", shown(text)))
         })?;
         // Whose patches there are otherwise is not said.
@@ -115,7 +129,7 @@ pub(crate) fn own(
         if !is_own {
             return Err(Failure::new(format!("this session has no patch {id}")));
         }
-        own.push(Selector::Patch(id));
+        own.extend(selector);
     }
     Ok(own)
 }

@@ -232,12 +232,8 @@ fn awaited(
 ) -> Result<Awaited, Failure> {
     captured::import(layer, session.id)?;
     if ids.is_some() {
-        let named = review::own(layer, session, ids)?.into_iter();
-        let ids = named.filter_map(|one| match one {
-            Selector::Patch(id) => Some(id),
-            _ => None,
-        });
-        return Ok(Awaited::Named(ids.collect()));
+        let named = review::own(layer, session, ids)?;
+        return Ok(Awaited::Named(named.iter().filter_map(Selector::patch).collect()));
     }
     let selection = layer.select(&[Selector::Session(session.id)])?;
     Ok(Awaited::Session(selection.patches.iter().map(|patch| patch.id).collect()))
@@ -255,7 +251,7 @@ fn answer(
     let pending = found.iter().filter(|(_, decided)| decided.is_none()).map(|(patch, _)| patch);
     let mut text = decision_lines(&decided);
     for patch in pending {
-        text.push_str(&format!("{} {} is pending\n", patch.id, patch.path));
+        text.push_str(&format!("{} {} is pending\n", patch.name(), patch.path));
     }
     match woken {
         Woken::Decided => {}
@@ -282,6 +278,7 @@ fn patch_json((patch, decided): &(Patch, Option<Decided>)) -> Value {
         None => json!({
             "id": patch.id.to_string(),
             "path": patch.path.to_string(),
+            "revision": patch.revision,
             "decision": null,
             "reason": null,
             "replaced_by": null,

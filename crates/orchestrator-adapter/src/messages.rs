@@ -155,7 +155,8 @@ pub struct ShownDiff {
 pub struct ApplyPatch {
     /// The patch.
     pub patch: PatchId,
-    /// The signature that was approved, which is the patch's own.
+    /// The signature that was approved, which is the patch's own. Without it a patch that its agent has
+    /// rewritten is refused: its id alone does not show which revision was read.
     pub expect: Option<Signature>,
     /// Whether a file without a diff may be replaced.
     pub confirm_full_replace: bool,
@@ -210,7 +211,8 @@ pub struct RefreshPatches {
     pub ids: Vec<Selector>,
 }
 
-/// Rejects pending patches, and dismisses stale and expired ones.
+/// Rejects pending patches, and dismisses stale and expired ones. One that its agent has rewritten is
+/// named with its revision, as [`Selector::seen`] does: its id alone does not show which one was read.
 #[derive(Clone, Debug, Default)]
 pub struct DiscardPatch {
     /// The selection; empty for everything pending.

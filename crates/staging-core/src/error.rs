@@ -111,6 +111,30 @@ pub enum StagingError {
         /// Why it was discarded; `None` when it was applied.
         reason: Option<DiscardReason>,
     },
+    /// The patch is what another one proposed before it was rewritten.
+    #[error("{patch} is an earlier revision of {of}: nothing is left to decide about it")]
+    EarlierRevision {
+        /// The earlier revision.
+        patch: PatchId,
+        /// The patch that goes on.
+        of: PatchId,
+    },
+    /// Patches were rewritten by their agents, and the request does not show that they were read since.
+    #[error("{}", rewritten_message(patches))]
+    Rewritten {
+        /// The patches as they are now.
+        patches: Vec<Patch>,
+    },
+    /// The patch has another revision than the one that is named, or was read.
+    #[error("{patch} is at revision {found}, not {named}: review it again")]
+    OtherRevision {
+        /// The patch.
+        patch: PatchId,
+        /// The revision that is named, or was read.
+        named: u32,
+        /// The revision that it has.
+        found: u32,
+    },
     /// The request selects no pending patch.
     #[error("nothing is pending")]
     NothingPending,
@@ -561,7 +585,20 @@ impl StagingError {
 
     /// The error for a decision about a patch that was decided before.
     pub(crate) fn not_pending(patch: &Patch) -> Self {
-        Self::NotPending { patch: patch.id, state: patch.state, reason: patch.reason }
+        match patch.revision_of {
+            Some(of) => Self::EarlierRevision { patch: patch.id, of },
+            None => Self::NotPending { patch: patch.id, state: patch.state, reason: patch.reason },
+        }
+    }
+
+    /// The error for a patch that is not what was read any more.
+    pub(crate) fn not_as_read(now: &Patch, read: u32) -> Self {
+        match now.state {
+            PatchState::Pending => {
+                Self::OtherRevision { patch: now.id, named: read, found: now.revision }
+            }
+            PatchState::Applied | PatchState::Discarded => Self::not_pending(now),
+        }
     }
 
     /// The error for a row that no version writes.
@@ -658,6 +695,9 @@ impl StagingError {
             Self::SignatureMismatch { .. } | Self::NotCovered { .. } => {
                 kind(Kind::SignatureMismatch)
             }
+            Self::OtherRevision { patch, .. } => (Kind::SignatureMismatch, None, vec![*patch]),
+            Self::Rewritten { patches } => several(Kind::SignatureMismatch, patches),
+            Self::EarlierRevision { patch, .. } => (Kind::Closed, None, vec![*patch]),
             Self::SessionNotOpen { .. } | Self::AlreadyAsked { .. } => kind(Kind::Closed),
             Self::NotUndoable { .. } | Self::NotRedoable { .. } => kind(Kind::Closed),
             Self::NotPending { patch, .. } | Self::NotRefreshable { patch, .. } => {
@@ -720,6 +760,14 @@ fn stale_message(patches: &[Patch]) -> String {
         parts.push(format!("the session of {} expired", listed(expired)));
     }
     parts.join("; ")
+}
+
+fn rewritten_message(patches: &[Patch]) -> String {
+    if let [patch] = patches {
+        return format!("{} was rewritten: it is at revision {}", patch.id, patch.revision);
+    }
+    let named = patches.iter().map(|patch| format!("{} (revision {})", patch.id, patch.revision));
+    format!("patches were rewritten: {}", shortened(named.collect()))
 }
 
 fn lost_message(patches: &[Patch]) -> String {

@@ -28,7 +28,8 @@ pub enum Event {
         /// Its label.
         label: String,
     },
-    /// An agent proposed a change.
+    /// An agent proposed a change, or the reviewer edited one: a new patch, or a new revision of one that
+    /// is pending, which keeps its id.
     PatchProposed {
         /// The patch.
         patch: PatchId,
@@ -51,8 +52,12 @@ pub enum Event {
         /// Whether the content is the reviewer's, who edited what the agent had proposed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         edited: bool,
+        /// The id under which the revision before is kept; absent for the first one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<PatchId>,
     },
-    /// An agent replaced or withdrew its patch.
+    /// An agent withdrew its patch. Versions before 0.2 recorded a patch as well that was replaced by
+    /// another one on its file.
     PatchSuperseded {
         /// The patch.
         patch: PatchId,
@@ -61,7 +66,8 @@ pub enum Event {
         /// Its file.
         #[schemars(with = "String")]
         path: RelPath,
-        /// The patch that replaces it; `None` when it was withdrawn.
+        /// The patch that took its place, as that of the path to which its file moved; `None` when
+        /// there is none.
         by: Option<PatchId>,
     },
     /// A patch was applied.
@@ -263,8 +269,8 @@ impl Event {
             Self::PatchSuperseded { patch, by, .. } | Self::PatchRefreshed { patch, by, .. } => {
                 *patch == id || *by == Some(id)
             }
-            Self::PatchProposed { patch, .. }
-            | Self::PatchApplied { patch, .. }
+            Self::PatchProposed { patch, replaces, .. } => *patch == id || *replaces == Some(id),
+            Self::PatchApplied { patch, .. }
             | Self::PatchDiscarded { patch, .. }
             | Self::PatchStale { patch, .. }
             | Self::PatchDismissed { patch, .. }

@@ -59,6 +59,14 @@ id!(SessionId, 's', "session");
 id!(PatchId, 'p', "patch");
 id!(ApplyId, 'a', "apply");
 
+/// Splits the text of a patch's id with a revision, `p5@2`; `None` for any other text.
+pub(crate) fn revision(text: &str) -> Option<(PatchId, u32)> {
+    let (id, revision) = text.split_once('@')?;
+    let plain = revision.bytes().all(|byte| byte.is_ascii_digit()) && !revision.starts_with('0');
+    let revision = plain.then(|| revision.parse().ok()).flatten()?;
+    Some((id.parse().ok()?, revision))
+}
+
 /// A name that an orchestrator gives an apply, to read its outcome later.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(String);

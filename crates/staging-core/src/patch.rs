@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::Base;
 use crate::comment::LineComment;
 use crate::ids::{ApplyId, PatchId, SessionId};
-use crate::risk::kind::Risk;
+use crate::risk::kind::{Risk, RiskKind};
 use crate::signature::Signature;
 use crate::string_enum::string_enum;
 use crate::time::Timestamp;
@@ -65,6 +65,14 @@ impl DiscardReason {
         matches!(self, Self::Stale | Self::SessionExpired)
     }
 
+    /// Whether a person decided so.
+    pub(crate) const fn is_by_person(self) -> bool {
+        match self {
+            Self::Rejected | Self::Undone | Self::Edited => true,
+            Self::Stale | Self::Superseded | Self::SessionExpired => false,
+        }
+    }
+
     /// Whether the agent has to be informed.
     pub(crate) const fn is_to_be_reported(self) -> bool {
         !matches!(self, Self::Superseded)
@@ -95,10 +103,18 @@ pub struct Patch {
     pub comments: Vec<LineComment>,
     /// What an approval of this patch alone names; computed from these fields, never stored.
     pub signature: Signature,
-    /// 1, and one more each time the agent replaces it.
+    /// 1, and one more each time that what it proposes is replaced: the id stays. An id with a revision
+    /// names one content, whatever happens later.
     pub revision: u32,
     /// Whether its content is the reviewer's, who edited what the agent had proposed.
     pub edited: bool,
+    /// Whether the reviewer made this revision. The agent may have changed the mode or the name of
+    /// what the reviewer has edited.
+    #[serde(skip)]
+    pub by_reviewer: bool,
+    /// The patch of which this is an earlier revision, kept under an id of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision_of: Option<PatchId>,
     /// What the agent saw; `None` for a create.
     pub base: Option<Base>,
     /// The content after it is applied; `None` for a delete.
@@ -148,6 +164,8 @@ impl Patch {
             signature: Signature::from_bytes([0; 32]),
             revision: 1,
             edited: false,
+            by_reviewer: false,
+            revision_of: None,
             base,
             staged,
             diff: DiffSummary::default(),
@@ -158,6 +176,25 @@ impl Patch {
             lapsed: false,
             batch: None,
         }
+    }
+
+    /// Whether its agent has replaced what this id stood for before: somebody may have read that.
+    pub fn is_rewritten(&self) -> bool {
+        self.revision > 1 && !self.by_reviewer && self.revision_of.is_none()
+    }
+
+    /// Its id with its revision, as in `p5@2`; the id alone in its first one.
+    pub fn name(&self) -> String {
+        match self.revision {
+            1 => self.id.to_string(),
+            revision => format!("{}@{revision}", self.id),
+        }
+    }
+
+    /// Whether it has the reviewer's edit, or shows that it replaces one.
+    pub(crate) fn carries_edit(&self) -> bool {
+        let replaces = |risk: &Risk| risk.kind == RiskKind::EditReplaced;
+        self.edited || self.diff.risks.iter().any(replaces)
     }
 
     /// The contents to which it refers, base and staged, each with its length in bytes.

@@ -10,6 +10,7 @@ use diff_engine::BinaryMode;
 use crate::approval::Approval;
 use crate::error::StagingError;
 use crate::event::ClientApproval;
+use crate::ids;
 use crate::ids::{ApplyId, IdParseError, PatchId, RequestId, SessionId};
 use crate::patch::Patch;
 use crate::report::{Contested, InDoubtApply};
@@ -22,8 +23,11 @@ use crate::signature::Signature;
 /// of nothing but exceptions, and an empty one, selects everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
-    /// One patch.
+    /// One patch. A decision about one that its agent has rewritten is refused: the id alone does not
+    /// show which revision was read.
     Patch(PatchId),
+    /// One patch at this revision; it is refused at any other one.
+    Revision(PatchId, u32),
     /// Everything in a session.
     Session(SessionId),
     /// Everything in the session of this label.
@@ -37,6 +41,19 @@ pub enum Selector {
 }
 
 impl Selector {
+    /// One patch, at the revision that it has here: what a decision is about.
+    pub fn seen(patch: &Patch) -> Self {
+        Self::Revision(patch.id, patch.revision)
+    }
+
+    /// The one patch that it selects by its id.
+    pub fn patch(&self) -> Option<PatchId> {
+        match self {
+            Self::Patch(id) | Self::Revision(id, _) => Some(*id),
+            _ => None,
+        }
+    }
+
     /// An exception.
     pub fn except(self) -> Self {
         Self::Except(Box::new(self))
@@ -53,13 +70,22 @@ impl Selector {
     }
 }
 
+impl From<PatchId> for Selector {
+    fn from(id: PatchId) -> Self {
+        Self::Patch(id)
+    }
+}
+
 impl FromStr for Selector {
     type Err = IdParseError;
 
-    /// `p1` is a patch, `s1` a session, anything else a session's label.
+    /// `p1` is a patch, `p1@2` a patch at a revision, `s1` a session, anything else a session's label.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(id) = text.parse() {
             return Ok(Self::Patch(id));
+        }
+        if let Some((id, revision)) = ids::revision(text) {
+            return Ok(Self::Revision(id, revision));
         }
         Ok(text.parse().map_or_else(|_| Self::Label(text.to_owned()), Self::Session))
     }
@@ -69,6 +95,7 @@ impl std::fmt::Display for Selector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Patch(id) => id.fmt(f),
+            Self::Revision(id, revision) => write!(f, "{id}@{revision}"),
             Self::Session(id) => id.fmt(f),
             Self::Label(label) => f.write_str(label),
             Self::Path(path) => path.fmt(f),
@@ -93,6 +120,15 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Refuses patches that `ids` name by their ids alone and that their agents have rewritten: the
+    /// request does not show that they were read since.
+    ///
+    /// # Errors
+    /// `Rewritten`.
+    pub fn check_read(&self, ids: &[Selector]) -> Result<(), StagingError> {
+        check_read(&self.patches, ids)
+    }
+
     /// The selection, if an apply of it would not leave out a patch. When only the `rest` is wanted,
     /// the stale ones are among the lapsed ones, which are left out.
     ///
@@ -113,6 +149,17 @@ impl Selection {
         }
         Ok(self)
     }
+}
+
+/// The same for these patches.
+pub(crate) fn check_read(patches: &[Patch], ids: &[Selector]) -> Result<(), StagingError> {
+    let is_unread = |patch: &&Patch| {
+        let is_named = |id: &Selector| *id == Selector::Patch(patch.id);
+        let is_read = |id: &Selector| *id == Selector::Revision(patch.id, patch.revision);
+        patch.is_rewritten() && ids.iter().any(is_named) && !ids.iter().any(is_read)
+    };
+    let unread: Vec<Patch> = patches.iter().filter(is_unread).cloned().collect();
+    if unread.is_empty() { Ok(()) } else { Err(StagingError::Rewritten { patches: unread }) }
 }
 
 /// Everything that is pending, and what waits for a person.
@@ -174,7 +221,9 @@ impl Default for DiffOptions {
 pub struct ApplyRequest {
     /// The selection; everything pending when empty.
     pub ids: Vec<Selector>,
-    /// The signature that was approved; the apply is refused when the set has another one.
+    /// The signature that was approved; the apply is refused when the set has another one. Without it
+    /// the apply is refused as well when the selection names a patch by its id alone that its agent has
+    /// rewritten.
     pub expect: Option<Signature>,
     /// Whether files may be replaced as a whole, without a diff.
     pub confirm_full_replace: bool,

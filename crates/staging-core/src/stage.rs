@@ -20,7 +20,7 @@ mod resolve;
 mod step;
 pub(crate) mod view;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
@@ -35,7 +35,7 @@ use crate::patch::Patch;
 use crate::session::Session;
 use crate::signing::patch_signature;
 use crate::stage::proposal::{Proposal, Proposed};
-use crate::stage::step::{Plan, Step, Touched};
+use crate::stage::step::{Plan, Step, Touched, go_on};
 use crate::stage::view::{At, View};
 use crate::store::sessions;
 
@@ -224,25 +224,27 @@ impl Inner {
         view.forget_disk();
         let planned = std::mem::take(&mut view.planned);
         let mut steps = Vec::with_capacity(planned.len());
-        let moved: HashMap<RelPath, RelPath> =
-            view.moved.iter().map(|(from, to)| (to.clone(), from.clone())).collect();
-        for (path, new) in planned {
-            let old = view.stored_at(&path)?.map(Box::new);
-            let mut step = Step { path, old, new, diff: None };
-            if let Some(new) = &mut step.new {
+        for (path, mut new) in planned {
+            if let Some(new) = &mut new {
                 new.signature = patch_signature(new);
             }
-            if !step.is_idle()
-                && let Some(new) = &mut step.new
-            {
-                let with_text = self.store.is_observed();
-                let before = std::mem::take(&mut new.diff.risks);
-                let (old, staged) = self.sides(view, new)?;
-                (new.diff, step.diff) = self.differ.summarise(new, &old, &staged, with_text);
-                new.diff.remarks.extend(self.dropped_capabilities(new)?);
-                view.mark_edits(step.old.as_deref(), moved.get(&step.path), new, before)?;
+            let old = view.stored_at(&path)?.map(Box::new);
+            steps.push(Step::new(path, old, new));
+        }
+        go_on(&mut steps, &view.origins);
+        let with_text = self.store.is_observed();
+        for index in 0..steps.len() {
+            if steps[index].is_idle() {
+                continue;
             }
-            steps.push(step);
+            let edit = view.edit_before(&steps, index)?;
+            let step = &mut steps[index];
+            let Some(new) = &mut step.new else { continue };
+            let risks = std::mem::take(&mut new.diff.risks);
+            let (old, staged) = self.sides(view, new)?;
+            (new.diff, step.diff) = self.differ.summarise(new, &old, &staged, with_text);
+            new.diff.remarks.extend(self.dropped_capabilities(new)?);
+            view.mark_edits(step, edit, risks);
         }
         // `View::planned` still names the paths.
         view.planned = steps.iter().map(|step| (step.path.clone(), None)).collect();

@@ -38,17 +38,19 @@ fn a_saved_text_is_a_revision_by_the_reviewer() {
     let stage = stage();
     let ran = edit(&stage, "sed -i 's/two/2/'", &["p1"]).expect(0);
     let text = String::from_utf8(ran.stdout).expect("text");
-    assert_eq!(text, "p2 modify src/main.rs (+2 -2, revision 2, edited by the reviewer)\n");
-    let patch = stage.patch("p2");
+    assert_eq!(text, "p1 modify src/main.rs (+2 -2, revision 2, edited by the reviewer)\n");
+    let patch = stage.patch("p1");
     let signature = patch["signature"].as_str().expect("one");
     assert!(ran.stderr.contains(&format!("signature {signature}\n")), "{}", ran.stderr);
     assert_eq!((&patch["edited"], &patch["revision"]), (&json!(true), &json!(2)));
-    let shown = String::from_utf8(stage.run(["show", "p2"]).expect(0).stdout).expect("text");
+    let shown = String::from_utf8(stage.run(["show", "p1"]).expect(0).stdout).expect("text");
     assert!(shown.contains("  revision   2, edited by the reviewer\n"), "{shown}");
+    assert!(shown.contains("  earlier    1 is p2, from 2"), "{shown}");
+    assert!(shown.contains(": you edited it\n"), "{shown}");
     let log = String::from_utf8(stage.run(["log"]).expect(0).stdout).expect("text");
-    assert!(log.contains("src/main.rs edited by the reviewer\n"), "{log}");
+    assert!(log.contains("src/main.rs revision 2 edited by the reviewer\n"), "{log}");
     assert_eq!(drafts(&stage), Vec::<PathBuf>::new(), "the text's file is removed");
-    stage.run(["apply", "p2", "--expect", signature]).expect(0);
+    stage.run(["apply", "p1", "--expect", signature]).expect(0);
     assert_eq!(stage.read("src/main.rs"), b"1\n2\n");
 }
 
@@ -107,7 +109,7 @@ fn an_emptied_text_is_staged_only_if_that_is_asked_for() {
     assert!(ran.stderr.contains("--allow-empty"), "{}", ran.stderr);
     assert_eq!(stage.patch("p1")["state"], "pending");
     edit(&stage, "truncate -s 0", &["p1", "--allow-empty"]).expect(0);
-    assert_eq!(stage.patch("p2")["staged"]["bytes"], 0);
+    assert_eq!(stage.patch("p1")["staged"]["bytes"], 0);
 }
 
 /// Where a failure says that the text is, and what it is.
@@ -159,7 +161,7 @@ fn where_the_editor_left_nothing_nothing_is_kept() {
 
 #[rstest]
 #[case::rejected("discard p1", "", "rejected")]
-#[case::replaced("propose src/main.rs", "3\n", "superseded")]
+#[case::replaced("propose src/main.rs", "3\n", "is at revision 2, not 1")]
 #[case::applied("apply p1 --yes", "", "applied")]
 fn the_text_for_a_patch_that_changed_meanwhile_is_kept(
     #[case] meanwhile: &str,
@@ -184,9 +186,13 @@ fn the_text_for_a_patch_that_changed_meanwhile_is_kept(
 fn what_is_no_text_is_refused_with_what_to_do() {
     let stage = stage();
     stage.run(["propose", "src/main.rs", "--delete"]).expect(0);
-    let ran = edit(&stage, "true", &["p2"]).expect(4);
-    assert!(ran.stderr.contains("p2 `src/main.rs` cannot be edited: it deletes"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("greenroom discard p2"), "{}", ran.stderr);
+    let ran = edit(&stage, "true", &["p1"]).expect(4);
+    assert!(
+        ran.stderr.contains("p1 `src/main.rs` cannot be edited: it is a deletion"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("greenroom discard p1"), "{}", ran.stderr);
 }
 
 #[test]
@@ -204,7 +210,7 @@ fn the_object_is_all_of_standard_output() {
     let ran = edit(&stage, "echo noise; sed -i s/two/2/", &["p1", "--json"]).expect(0);
     assert_eq!(ran.json()["patches"][0]["edited"], true);
     assert!(ran.stderr.contains("noise"), "{}", ran.stderr);
-    let ran = edit(&stage, "true", &["p2", "--json"]).expect(0);
+    let ran = edit(&stage, "true", &["p1", "--json"]).expect(0);
     assert_eq!(ran.json()["patches"], json!([]));
 }
 
@@ -215,16 +221,17 @@ fn the_agent_receives_the_edited_text_and_works_on_it() {
     client.ok("write_file", json!({"path": "a.txt", "content": "1\ntwo\n"}));
     edit(&stage, "sed -i s/two/2/", &["p1"]).expect(0);
     let told = client.call("pending", json!({}));
-    assert!(told.text.starts_with("p1 a.txt was edited by the user"), "{}", told.text);
+    assert!(told.text.starts_with("p1@2 a.txt was edited by the user"), "{}", told.text);
     let structured = &told.result["structuredContent"];
     assert_eq!(structured["decisions"][0]["decision"], "edited");
     assert_eq!(structured["patches"][0]["edited"], true);
     assert_eq!(client.ok("read_text_file", json!({"path": "a.txt"})), "1\n2\n");
     let edits = json!([{"oldText": "1\n", "newText": "uno\n"}]);
     let text = client.ok("edit_file", json!({"path": "a.txt", "edits": edits}));
-    assert!(text.contains("risk: replaces your edit (1): `a.txt` (your edit was p2)"), "{text}");
+    assert!(text.contains("risk: replaces your edit (1): `a.txt` (your edit was p3)"), "{text}");
     assert_eq!(client.ok("read_text_file", json!({"path": "a.txt"})), "uno\n2\n");
     let status = String::from_utf8(stage.run(["status"]).expect(0).stdout).expect("text");
     assert!(status.contains("risk: replaces your edit (1): "), "{status}");
-    stage.run(["show", "p2"]).expect(0);
+    let shown = String::from_utf8(stage.run(["show", "p3"]).expect(0).stdout).expect("text");
+    assert!(shown.contains("revision 2 of p1, edited by the reviewer"), "{shown}");
 }

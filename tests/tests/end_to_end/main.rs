@@ -43,6 +43,7 @@ mod rejecting;
 #[cfg(target_os = "linux")]
 mod resuming;
 mod reviewing;
+mod revisions;
 mod risks;
 mod round_trip;
 #[cfg(target_os = "linux")]

@@ -99,15 +99,16 @@ fn what_is_proposed_as_it_is_on_disk_is_taken_back() {
 }
 
 #[test]
-fn a_second_write_replaces_the_patch_and_keeps_the_first_base() {
+fn a_second_write_is_a_revision_and_keeps_the_id_and_the_first_base() {
     let stage = stage();
     let first = stage.propose("a.txt", "first\n");
     let base = stage.patch(&first)["base"].clone();
     let second = stage.propose("a.txt", "second\n");
     let patch = stage.patch(&second);
     assert_eq!((&patch["revision"], &patch["base"]), (&2.into(), &base));
-    assert_eq!(stage.patch(&first)["reason"], "superseded");
-    assert_eq!(stage.pending(), 1);
+    assert_eq!((&first, stage.pending()), (&second, 1));
+    assert_eq!(stage.patch("p2")["reason"], "superseded");
+    assert_eq!(stage.patch("p2")["revision_of"], "p1");
 }
 
 #[test]

@@ -42,16 +42,19 @@ fn what_is_marked_is_applied_and_rejected_at_the_end() {
     terminal.type_until("r", "Reason, for the agent: ");
     terminal.type_until("use words\n", &question(3, 4));
     let edited = terminal.type_until("e", &question(3, 4));
-    assert!(edited.contains("p3 was replaced by p5: it is shown again"), "{edited}");
     assert!(
-        edited.contains("p5 modify c.txt (+2 -2, revision 2, edited by the reviewer)"),
+        edited.contains("p3 was rewritten and is at revision 2: it is shown again"),
+        "{edited}"
+    );
+    assert!(
+        edited.contains("p3 modify c.txt (+2 -2, revision 2, edited by the reviewer)"),
         "{edited}"
     );
     terminal.type_until("y", &question(4, 4));
     let end = terminal.type_until("s", "[y/N] ");
     for part in [
         "approved:\r\n  p1 modify a.txt",
-        "  p5 modify c.txt",
+        "  p3 modify c.txt",
         "rejected:\r\n  p2 modify b.txt (+1 -1): use words\r\n",
         "1 patch is not marked and pending\r\n",
         "Apply 2 patches and reject 1? [y/N] ",
@@ -185,7 +188,10 @@ fn a_patch_that_changes_loses_its_mark() {
     stage.propose("a.txt", "uno\ntwo\n");
     stage.run(["discard", "p3"]).expect(0);
     let seen = terminal.type_until("y", &question(1, 3));
-    assert!(seen.contains("p1 was replaced by p5, its mark is gone: it is shown again"), "{seen}");
+    assert!(
+        seen.contains("p1 was rewritten and is at revision 2, its mark is gone: it is shown again"),
+        "{seen}"
+    );
     assert!(seen.contains("p3 `c.txt` is no longer pending: it is discarded (rejected)"), "{seen}");
     assert!(seen.contains("+uno"), "{seen}");
     terminal.type_until("y", &question(2, 3));
@@ -195,7 +201,7 @@ fn a_patch_that_changes_loses_its_mark() {
     // An agent that is faster than the answer.
     stage.propose("b.txt", "dos\ntwo\n");
     let again = terminal.type_until("y\n", &question(2, 3));
-    assert!(again.contains("p2 was replaced by p6"), "{again}");
+    assert!(again.contains("p2 was rewritten and is at revision 2"), "{again}");
     assert_eq!(stage.read("a.txt"), b"one\ntwo\n", "nothing is applied");
     terminal.type_until("y", &question(3, 3));
     terminal.type_until("d", "[y/N] ");

@@ -47,7 +47,14 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
         // What is applied is what the command has succeeded on.
         let signature = match request.expect {
             Some(signature) => signature,
-            None => context.layer.select(&request.ids)?.signature,
+            None => {
+                let selection = context.layer.select(&request.ids)?;
+                if !request.dry_run {
+                    let read = selection.check_read(&request.ids);
+                    read.map_err(|error| with_rest(context, &request.ids, error))?;
+                }
+                selection.signature
+            }
         };
         trials.require(&signature)?;
         request.expect = Some(signature);
@@ -95,7 +102,11 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
 /// The failure of an apply, which says so where the rest of the set can be applied.
 fn with_rest(context: &Context<'_>, ids: &[Selector], error: StagingError) -> Failure {
     let is_stale = matches!(error, StagingError::Stale { .. });
+    let is_unread = matches!(error, StagingError::Rewritten { .. });
     let mut failure = Failure::from(error);
+    if is_unread {
+        failure = failure.advise_also("Or give `--expect SIGNATURE`.");
+    }
     let left = || context.layer.select(ids).is_ok_and(|left| !left.patches.is_empty());
     failure.lacks_parts |= is_stale && left();
     failure

@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use staging_core::{
-    DiffOptions, DiffStagingLayer, Patch, PatchId, SetRisk, StagingError, set_signature,
+    DiffOptions, DiffStagingLayer, ErrorKind, Patch, PatchId, Selection, Selector, SetRisk,
+    StagingError, set_signature,
 };
 
 use super::context::{Context, remark_stale};
-use super::text::{count, risks};
+use super::text::{count, names, risks};
 use crate::args::Diff;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -16,7 +17,10 @@ use crate::json::{self, SelectionView, TextView};
 pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failure> {
     let console = context.console;
     let ids = context.resolve(&arguments.selection)?;
-    let selection = context.layer.select(&ids)?;
+    let selection = match earlier(context, &ids)? {
+        Some(earlier) => earlier,
+        None => context.layer.select(&ids)?,
+    };
     let patches = &selection.patches;
     if patches.is_empty() && !selection.stale.is_empty() && !ids.is_empty() {
         return Err(StagingError::Stale { patches: selection.stale }.into());
@@ -60,11 +64,45 @@ pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failur
     context.remark_lapsed(&selection.lapsed);
     if patches.is_empty() {
         console.remark("nothing is pending");
+    } else if patches.iter().any(|patch| patch.revision_of.is_some()) {
+        for patch in patches {
+            console.remark(&format!("{} is kept, and cannot be applied", revision_of(patch)));
+        }
     } else {
+        let rewritten: Vec<String> =
+            patches.iter().filter(|patch| patch.revision > 1).map(Patch::name).collect();
+        if !rewritten.is_empty() {
+            console.remark(&format!("rewritten since first proposed: {}", names(&rewritten)));
+        }
         let all = count(patches.len(), "patch", "patches");
         console.remark(&format!("{all}\nsignature {}", selection.signature));
     }
     Ok(())
+}
+
+/// The earlier revisions of patches, if nothing else is named.
+fn earlier(context: &Context<'_>, ids: &[Selector]) -> Result<Option<Selection>, Failure> {
+    let mut patches = Vec::new();
+    for id in ids.iter().map_while(Selector::patch) {
+        let patch = context.layer.patch(id)?;
+        if patch.revision_of.is_some() {
+            patches.push(patch);
+        }
+    }
+    if patches.is_empty() || patches.len() < ids.len() {
+        return Ok(None);
+    }
+    if let Some(dropped) = patches.iter().find(|patch| !patch.content_kept) {
+        let message = format!("the content of {} is no longer kept", revision_of(dropped));
+        return Err(Failure::new(ErrorKind::Closed, message).of_patches([dropped.id]));
+    }
+    let signature = set_signature(&patches);
+    Ok(Some(Selection { patches, signature, stale: Vec::new(), lapsed: Vec::new() }))
+}
+
+fn revision_of(patch: &Patch) -> String {
+    let of = patch.revision_of.map(|of| format!(", revision {} of {of},", patch.revision));
+    format!("{}{}", patch.id, of.unwrap_or_default())
 }
 
 /// The paths of files, each once and on a line of its own; of a renamed file the new one.

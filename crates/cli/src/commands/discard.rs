@@ -83,5 +83,5 @@ fn confirm_all(context: &Context<'_>, ids: &[Selector]) -> Result<Vec<Selector>,
     context.console.text(&lines(&patches))?;
     let question = format!("Discard {}?", count(patches.len(), "patch", "patches"));
     ask(context.console, &question, "not discarded", STAYS_PENDING)?;
-    Ok(patches.iter().map(|patch| Selector::Patch(patch.id)).collect())
+    Ok(patches.iter().map(Selector::seen).collect())
 }

@@ -15,15 +15,15 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 
 pub(super) fn edit(context: &Context<'_>, arguments: &Edit) -> Result<(), Failure> {
-    let id = only(context, arguments)?;
+    let patch = only(context, arguments)?;
     let emptied = if arguments.allow_empty { Emptied::Staged } else { Emptied::Refused };
-    match revise(context, id, emptied)? {
+    match revise(context, patch.clone(), emptied)? {
         Revised::Unchanged => {
             if context.console.json {
                 report_staged(context, None, &[], &[])?;
             }
             context.console.remark(&format!(
-                "{id} is unchanged: nothing was staged. If the editor returned at once, give it the \
+                "{patch} is unchanged: nothing was staged. If the editor returned at once, give it the \
                  option to wait, as in `code --wait`"
             ));
             Ok(())
@@ -39,16 +39,16 @@ pub(super) fn edit(context: &Context<'_>, arguments: &Edit) -> Result<(), Failur
     }
 }
 
-/// The one patch that is selected.
-fn only(context: &Context<'_>, arguments: &Edit) -> Result<PatchId, Failure> {
+/// The one patch that is selected, by its id.
+fn only(context: &Context<'_>, arguments: &Edit) -> Result<Selector, Failure> {
     let ids = context.resolve(&arguments.selection)?;
     // A patch by its id may be one that is decided, which has an error of its own.
-    if let [Selector::Patch(id)] = ids.as_slice() {
-        return Ok(*id);
+    if let [one @ (Selector::Patch(_) | Selector::Revision(..))] = ids.as_slice() {
+        return Ok(one.clone());
     }
     let Selection { patches, stale, .. } = context.layer.select(&ids)?;
     match patches.as_slice() {
-        [patch] => Ok(patch.id),
+        [patch] => Ok(Selector::seen(patch)),
         [] if stale.is_empty() => Err(StagingError::NothingPending.into()),
         [] => Err(StagingError::Stale { patches: stale }.into()),
         several => {
@@ -79,17 +79,18 @@ pub(super) enum Revised {
 /// staged is kept, and the failure names its file.
 pub(super) fn revise(
     context: &Context<'_>,
-    id: PatchId,
+    patch: Selector,
     emptied: Emptied,
 ) -> Result<Revised, Failure> {
     // An agent could give out its own text as the reviewer's.
     refuse_under_agents(&context.location, "edit", "because its result counts as the reviewer's")?;
-    let (patch, before) = context.layer.to_edit(id).map_err(|error| match error {
-        StagingError::NotEditable { .. } => Failure::from(error).advise(format!(
-            "Reject it with `greenroom discard {id} --reason TEXT`, which the agent receives."
+    let (patch, before) = context.layer.to_edit(patch).map_err(|error| match error {
+        StagingError::NotEditable { patch, .. } => Failure::from(error).advise(format!(
+            "Reject it with `greenroom discard {patch} --reason TEXT`, which the agent receives."
         )),
         error => error.into(),
     })?;
+    let id = patch.id;
     let settings =
         Settings::read(context.location.config_file.as_deref(), defaults(&context.location))?;
     let command = editor::command(settings.editor.as_deref());

@@ -22,7 +22,7 @@ const PAGE: usize = 256;
 const LINES_BYTES: usize = 32 * 1024;
 
 /// The fields of an event in the order in which they read best.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "apply",
     "patch",
     "session",
@@ -30,6 +30,7 @@ const FIELDS: [&str; 21] = [
     "operation",
     "path",
     "rename_to",
+    "revision",
     "edited",
     "patches",
     "attested_by",
@@ -186,6 +187,10 @@ pub(super) fn event_line(record: &EventRecord) -> String {
             Value::Array(items) => {
                 items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
             }
+            Value::Number(revision) if field == "revision" => match revision.as_u64() {
+                Some(1) => continue,
+                _ => format!("revision {revision}"),
+            },
             Value::Bool(true) if field == "edited" => "edited by the reviewer".to_owned(),
             Value::Object(_) if field == "approval" => {
                 // The client is named already.

@@ -13,8 +13,10 @@ pub(super) fn refresh(context: &Context<'_>, selection: &SelectionArgs) -> Resul
     let staged = proposed.iter().find_map(|one| one.patch.iter().chain(&one.also_changed).next());
     let session = match (staged, ids.first()) {
         (Some(patch), _) => Some(patch.session),
-        (None, Some(Selector::Patch(id))) => Some(context.layer.patch(*id)?.session),
-        (None, _) => None,
+        (None, first) => match first.and_then(Selector::patch) {
+            Some(id) => Some(context.layer.patch(id)?.session),
+            None => None,
+        },
     };
     context.warn_unreported(
         report_staged(context, session, &proposed, &[]),

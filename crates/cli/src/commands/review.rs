@@ -97,6 +97,12 @@ fn renew(context: &Context<'_>, marks: &mut Marks) -> Result<bool, Failure> {
     let changes = marks.renew(&pending);
     for change in &changes {
         match change {
+            Change::Rewritten { patch, revision, was_marked } => {
+                let mark = if *was_marked { ", its mark is gone" } else { "" };
+                context.console.warn(&format!(
+                    "{patch} was rewritten and is at revision {revision}{mark}: it is shown again"
+                ));
+            }
             Change::Replaced { old, new, was_marked } => {
                 let mark = if *was_marked { ", its mark is gone" } else { "" };
                 context
@@ -197,7 +203,7 @@ fn answer(context: &Context<'_>, marks: &mut Marks) -> Result<Answered, Failure>
 
 /// Edits a patch. The review goes on whatever comes of it: the new revision takes the patch's place.
 fn edit(context: &Context<'_>, patch: &Patch) {
-    match revise(context, patch.id, Emptied::Refused) {
+    match revise(context, patch.id.into(), Emptied::Refused) {
         Ok(Revised::Staged(_)) => {}
         Ok(Revised::Unchanged) => {
             context.console.warn(&format!("{} is unchanged: nothing was staged", patch.id));

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::slice;
 
 use staging_core::{
-    ApplyOutcome, DiffStagingLayer, LineComment, Patch, PatchApply, PatchId, PatchState, Selector,
-    StagingError, escape_line_for_display,
+    ApplyOutcome, DiffStagingLayer, DiscardReason, LineComment, Patch, PatchApply, PatchId,
+    PatchState, Selector, StagingError, escape_line_for_display,
 };
 
 use super::context::Context;
@@ -13,26 +13,28 @@ use super::diff::text_of;
 use super::text::line;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{PatchView, SeveralShownView, ShownView, TextView};
+use crate::json::{EarlierView, PatchView, SeveralShownView, ShownView, TextView};
 use crate::selection_args::SelectionArgs;
 
-/// A patch, and the applies that it was in.
+/// A patch, the applies that it was in, and what it proposed before.
 struct Shown {
     patch: Patch,
     applies: Vec<PatchApply>,
+    earlier: Vec<Patch>,
 }
 
 pub(super) fn show(context: &Context<'_>, selection: &SelectionArgs) -> Result<(), Failure> {
     let ids = context.resolve(selection)?;
-    let only = if let [Selector::Patch(id)] = ids.as_slice() { Some(*id) } else { None };
-    let patches = match only_patches(&ids) {
-        Some(named) => {
-            named.iter().map(|id| in_any_state(&context.layer, *id)).collect::<Result<_, _>>()?
-        }
-        None => waiting(context, &ids)?,
+    let only = if let [one] = ids.as_slice() { one.patch() } else { None };
+    let are_patches = !ids.is_empty() && ids.iter().all(|id| id.patch().is_some());
+    let patches = match are_patches {
+        true => ids.iter().map(|id| in_any_state(&context.layer, id)).collect::<Result<_, _>>()?,
+        false => waiting(context, &ids)?,
     };
     let shown = patches.into_iter().map(|patch| {
-        Ok::<_, StagingError>(Shown { applies: context.layer.applies_of(patch.id)?, patch })
+        let applies = context.layer.applies_of(patch.id)?;
+        let earlier = context.layer.earlier_revisions(patch.id)?;
+        Ok::<_, StagingError>(Shown { patch, applies, earlier })
     });
     let shown = shown.collect::<Result<Vec<Shown>, _>>()?;
     if context.console.json {
@@ -47,9 +49,9 @@ pub(super) fn show(context: &Context<'_>, selection: &SelectionArgs) -> Result<(
 
 fn print(context: &Context<'_>, shown: &[Shown]) -> Result<(), Failure> {
     let options = context.console.diff_options();
-    for (at, Shown { patch, applies }) in shown.iter().enumerate() {
-        let space = if at == 0 { "" } else { "\n" };
-        context.console.text(&(space.to_owned() + &patch_text(patch, applies)))?;
+    for (at, one) in shown.iter().enumerate() {
+        let (space, patch) = (if at == 0 { "" } else { "\n" }, &one.patch);
+        context.console.text(&(space.to_owned() + &patch_text(one)))?;
         if patch.content_kept {
             let patches = slice::from_ref(patch);
             context.console.diff(|out| context.layer.write_diff(patches, &options, out))?;
@@ -68,7 +70,9 @@ fn print_json(
     only: Option<PatchId>,
     shown: &[Shown],
 ) -> Result<(), Failure> {
-    let views = shown.iter().map(|Shown { patch, applies }| view(&context.layer, patch, applies));
+    let views = shown
+        .iter()
+        .map(|Shown { patch, applies, earlier }| view(&context.layer, patch, applies, earlier));
     let mut views = views.collect::<Result<Vec<_>, _>>()?;
     match (only, views.pop()) {
         (Some(_), Some(only)) => context.console.object(only),
@@ -84,6 +88,7 @@ pub(super) fn view<'a>(
     layer: &DiffStagingLayer,
     patch: &'a Patch,
     applies: &'a [PatchApply],
+    earlier: &[Patch],
 ) -> Result<ShownView<'a>, Failure> {
     let diff = match patch.content_kept {
         true => text_of(layer, slice::from_ref(patch))?,
@@ -99,22 +104,37 @@ pub(super) fn view<'a>(
         updated_at: patch.updated_at,
         apply: patch.apply,
         applies,
+        earlier: earlier.iter().map(EarlierView::from).collect(),
         diff,
     })
 }
 
-/// The patches, where nothing but patches is named.
-fn only_patches(ids: &[Selector]) -> Option<Vec<PatchId>> {
-    let patch = |id: &Selector| if let Selector::Patch(id) = id { Some(*id) } else { None };
-    ids.iter().map(patch).collect::<Option<Vec<_>>>().filter(|ids| !ids.is_empty())
-}
-
-/// A patch as it is now: its file is looked at, so that a stale one is not shown as pending.
-pub(super) fn in_any_state(layer: &DiffStagingLayer, id: PatchId) -> Result<Patch, Failure> {
+/// The patch that a selector names by its id, as it is now: its file is looked at, so that a stale one is
+/// not shown as pending.
+pub(super) fn in_any_state(
+    layer: &DiffStagingLayer,
+    selector: &Selector,
+) -> Result<Patch, Failure> {
+    let Some(id) = selector.patch() else { return Err(Failure::usage("no patch is named")) };
     if layer.patch(id)?.state == PatchState::Pending {
         layer.select(&[Selector::Patch(id)])?;
     }
-    Ok(layer.patch(id)?)
+    let patch = layer.patch(id)?;
+    match selector {
+        Selector::Revision(_, named) if *named != patch.revision => {
+            let found = patch.revision;
+            let error = StagingError::OtherRevision { patch: id, named: *named, found };
+            let earlier = layer.earlier_revisions(id)?;
+            let failure = Failure::from(error);
+            Err(match earlier.iter().find(|one| one.revision == *named) {
+                Some(one) => {
+                    failure.advise(format!("`greenroom show {}` shows revision {named}.", one.id))
+                }
+                None => failure,
+            })
+        }
+        _ => Ok(patch),
+    }
 }
 
 /// What is selected of what waits for a decision, by path.
@@ -128,7 +148,7 @@ fn waiting(context: &Context<'_>, ids: &[Selector]) -> Result<Vec<Patch>, Failur
     Ok(patches)
 }
 
-fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {
+fn patch_text(Shown { patch, applies, earlier }: &Shown) -> String {
     let mut text = line(patch) + "\n";
     let mut row = |name: &str, value: &dyn std::fmt::Display| {
         let _ = writeln!(text, "  {name:<10} {value}");
@@ -161,7 +181,19 @@ fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {
         row("apply", &format_args!("{} {outcome}{}", each.apply, how.unwrap_or_default()));
     }
     let by = if patch.edited { ", edited by the reviewer" } else { "" };
-    row("revision", &format_args!("{}{by}", patch.revision));
+    let of = patch.revision_of.map(|of| format!(" of {of}")).unwrap_or_default();
+    row("revision", &format_args!("{}{of}{by}", patch.revision));
+    for Patch { id, revision, reason, created_at, updated_at, edited, .. } in earlier {
+        let why = match (reason, edited) {
+            (Some(DiscardReason::Edited), _) => "you edited it",
+            (_, true) => "your edit, which the agent replaced",
+            (_, false) => "the agent replaced it",
+        };
+        row(
+            "earlier",
+            &format_args!("{revision} is {id}, from {created_at} to {updated_at}: {why}"),
+        );
+    }
     row("signature", &patch.signature);
     if let Some(base) = &patch.base {
         let (mode, bytes) = (base.content.mode, base.content.bytes);

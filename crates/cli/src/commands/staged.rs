@@ -46,8 +46,12 @@ pub(super) fn print_staged(
     for remark in placement_remarks(fitted) {
         console.remark(&remark);
     }
-    for superseded in proposed.iter().filter_map(|one| one.superseded) {
-        console.remark(&format!("it replaces {superseded}"));
+    for one in proposed {
+        let Some(superseded) = one.superseded else { continue };
+        console.remark(&match one.withdrawn {
+            true => format!("{superseded} is withdrawn"),
+            false => format!("it takes the place of {superseded}"),
+        });
     }
     if !others.is_empty() {
         let files = if proposed.len() == 1 { "the same file is" } else { "some of the files are" };

@@ -38,6 +38,9 @@ impl Named {
     fn selector(layer: &DiffStagingLayer, selector: &Selector) -> Result<Self, Failure> {
         let is_at: IsAt = match selector.clone() {
             Selector::Patch(id) => Box::new(move |patch| patch.id == id),
+            Selector::Revision(id, revision) => {
+                Box::new(move |patch| (patch.id, patch.revision) == (id, revision))
+            }
             Selector::Session(id) => Box::new(move |patch| patch.session == id),
             Selector::Label(label) => {
                 let id = layer.find_session(&label)?.id;

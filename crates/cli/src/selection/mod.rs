@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use staging_core::{DiffStagingLayer, Selector, SessionId, StagingError};
 
 pub(crate) use self::path_matcher::PathMatcher;
-use self::resolver::{Meaning, Resolver, nothing_named, numbered};
+use self::resolver::{Meaning, Resolver, nothing_named, patch_of};
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::selection_args::{SelectionArgs, SelectionWords};
@@ -53,7 +53,7 @@ pub(crate) fn check_unknown(arguments: &SelectionArgs, location: &Location) -> R
     let mut words = named.iter().chain(paths).chain(except).map(OsString::as_os_str);
     let Some(word) = words.find(|word| !is_root(word)) else { return Ok(()) };
     let text = word.to_str().unwrap_or_default();
-    if let Some(patch) = text.parse().ok().or_else(|| numbered(text)) {
+    if let Some(patch) = text.parse().ok().or_else(|| patch_of(text)) {
         return Err(StagingError::PatchNotFound { patch }.into());
     }
     if text.parse::<SessionId>().is_ok() {

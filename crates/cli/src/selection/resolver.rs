@@ -53,7 +53,8 @@ impl<'a> Resolver<'a> {
     }
 
     /// What a word means: an id always that, any other word the one of these that there is: the patch
-    /// of this number, the session of this label, or what is pending at this path or glob.
+    /// of this number, the revision of a patch, the session of this label, or what is pending at this
+    /// path or glob.
     ///
     /// # Errors
     /// `NotFound` where there is none of them, `Usage` where there are several.
@@ -69,6 +70,16 @@ impl<'a> Resolver<'a> {
         if let Some(id) = text.and_then(numbered).filter(|id| self.layer.patch(*id).is_ok()) {
             let meaning = Meaning::These(vec![Selector::Patch(id)]);
             candidates.push(Candidate { meaning, is: "a patch", write: id.to_string() });
+        }
+        if let Some(selector) = text.and_then(revision)
+            && let Some(id) = selector.patch().filter(|id| self.layer.patch(*id).is_ok())
+        {
+            let meaning = Meaning::These(vec![selector]);
+            candidates.push(Candidate {
+                meaning,
+                is: "a revision of a patch",
+                write: id.to_string(),
+            });
         }
         let at_path = match self.at_path(word) {
             Ok(Some(meaning)) => {
@@ -147,7 +158,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn unknown(&self, word: &OsStr) -> Failure {
-        if let Some(patch) = word.to_str().and_then(numbered) {
+        if let Some(patch) = word.to_str().and_then(patch_of) {
             return StagingError::PatchNotFound { patch }.into();
         }
         let failure = match self.location.below(word) {
@@ -183,6 +194,19 @@ impl<'a> Resolver<'a> {
 /// The patch that a number, or a capital letter and a number, is short for.
 pub(super) fn numbered(word: &str) -> Option<PatchId> {
     format!("p{}", word.strip_prefix('P').unwrap_or(word)).parse().ok()
+}
+
+/// A patch at a revision: `p5@2`, or short for it.
+fn revision(word: &str) -> Option<Selector> {
+    let (id, revision) = word.split_once('@')?;
+    let id: PatchId = id.parse().ok().or_else(|| numbered(id))?;
+    let selector = format!("{id}@{revision}").parse().ok()?;
+    Some(selector).filter(|selector: &Selector| selector.patch().is_some())
+}
+
+/// The patch that a word is about which can be no path.
+pub(super) fn patch_of(word: &str) -> Option<PatchId> {
+    numbered(word).or_else(|| revision(word)?.patch())
 }
 
 pub(super) fn nothing_named(word: &OsStr) -> Failure {

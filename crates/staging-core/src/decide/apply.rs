@@ -68,19 +68,22 @@ impl DiskOwner {
             return answer_repeated(status);
         }
         // The selected patches that are pending, with their files checked again.
-        let Selection { patches, signature: found, lapsed: left_out, .. } =
-            match self.select(&request.ids) {
-                // Something else than what was approved is pending now.
-                Err(StagingError::NotPending {
-                    patch,
-                    reason: Some(DiscardReason::Superseded | DiscardReason::Edited),
-                    ..
-                }) if let Some(expected) = request.expect => {
-                    return Err(inner.superseded(&self.patch(patch)?, expected)?);
-                }
-                selection => selection?.whole(request.rest)?,
-            };
+        let selection = match self.select(&request.ids) {
+            // Something else than what was approved is pending now.
+            Err(StagingError::NotPending {
+                patch,
+                reason: Some(DiscardReason::Superseded | DiscardReason::Edited),
+                ..
+            }) if let Some(expected) = request.expect => {
+                return Err(inner.superseded(&self.patch(patch)?, expected)?);
+            }
+            selection => selection?.whole(request.rest)?,
+        };
         // They have to be what was approved, by someone who may approve them.
+        if request.expect.is_none() && !request.dry_run {
+            selection.check_read(&request.ids)?;
+        }
+        let Selection { patches, signature: found, lapsed: left_out, .. } = selection;
         if let Some(expected) = request.expect
             && expected != found
         {
@@ -301,7 +304,8 @@ impl Inner {
                 }
                 let now = patches::find(write, patch.id)?
                     .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
-                if now.state != PatchState::Pending {
+                // Its agent may have rewritten it since it was read.
+                if now.state != PatchState::Pending || now.signature != patch.signature {
                     return Err(raced(write, approved)?);
                 }
                 if let Some(apply) = now.apply {
@@ -353,7 +357,10 @@ fn answer_repeated(status: ApplyStatus) -> Result<ApplyReport> {
 fn raced(write: &Write<'_>, approved: &[Patch]) -> Result<StagingError> {
     let mut now = Vec::new();
     for patch in approved {
-        now.extend(patches::at_path(write, patch.session, &patch.path)?);
+        now.extend(match patches::find(write, patch.id)? {
+            Some(patch) if patch.state == PatchState::Pending => Some(patch),
+            _ => patches::at_path(write, patch.session, &patch.path)?,
+        });
     }
     let (expected, found) = (set_signature(approved), set_signature(&now));
     Ok(StagingError::SignatureMismatch { expected, found })

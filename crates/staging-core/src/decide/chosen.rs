@@ -18,8 +18,9 @@ pub(crate) fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Pa
     let chosen = Chosen::read(connection, ids)?;
     let mut found = BTreeMap::new();
     let mut stale = Vec::new();
-    for id in &chosen.named.patches {
+    for id in chosen.named.patches.keys() {
         let patch = patch(connection, *id)?;
+        chosen.named.check_revision(&patch)?;
         if patch.state == PatchState::Pending {
             found.insert(patch.id, patch);
         } else if patch.lapsed || patch.reason == Some(DiscardReason::Stale) {
@@ -54,8 +55,10 @@ pub(crate) fn to_refresh(connection: &Connection, ids: &[Selector]) -> Result<Ve
     let chosen = Chosen::read(connection, ids)?;
     chosen.check_paths(connection, &chosen.pending(connection)?)?;
     let mut found = BTreeMap::new();
-    for id in &chosen.named.patches {
-        found.insert(*id, patch(connection, *id)?);
+    for id in chosen.named.patches.keys() {
+        let patch = patch(connection, *id)?;
+        chosen.named.check_revision(&patch)?;
+        found.insert(*id, patch);
     }
     let before = found.len();
     found.retain(|_, patch| !chosen.excepted.has(patch));
@@ -85,22 +88,18 @@ pub(crate) fn missing(
     let batches: BTreeSet<PatchId> = pending.iter().filter_map(|patch| patch.batch).collect();
     let are_by_session = !chosen.is_everything && chosen.named.paths.is_empty();
     let set_of = |patch: &Patch| Some(patch.session).filter(|_| are_by_session);
-    // Of each set that is pending: whether a revision is, and its oldest patch.
-    let mut oldest: BTreeMap<Option<SessionId>, (bool, PatchId)> = BTreeMap::new();
+    // The oldest patch of each set that is pending.
+    let mut oldest: BTreeMap<Option<SessionId>, PatchId> = BTreeMap::new();
     for other in pending {
-        let of = set_of(other);
-        let (is_revised, id) = oldest.entry(of).or_insert((false, other.id));
-        *is_revised |= other.revision > 1;
+        let id = oldest.entry(set_of(other)).or_insert(other.id);
         *id = other.id.min(*id);
     }
     let mut missing = Vec::new();
     for patch in lapsed {
         let is_mate = patch.batch.is_some_and(|batch| batches.contains(&batch));
         let after = patches::lapsed_after(connection, patch.id)?;
-        // A revision takes the place of what it replaced, which may be older.
-        let was_there = oldest
-            .get(&set_of(&patch))
-            .is_some_and(|(is_revised, id)| *is_revised || after.is_none_or(|after| *id <= after));
+        let was_there =
+            oldest.get(&set_of(&patch)).is_some_and(|id| after.is_none_or(|after| *id <= after));
         let is_missing = is_mate || (chosen.covers(&patch) && was_there);
         if is_missing && !chosen.excepted.has(&patch) {
             missing.push(patch);
@@ -124,7 +123,8 @@ struct Chosen {
 /// The patches, sessions and paths that are named.
 #[derive(Default)]
 struct Named {
-    patches: BTreeSet<PatchId>,
+    /// Each with the revisions at which it is named.
+    patches: BTreeMap<PatchId, Vec<u32>>,
     sessions: BTreeSet<SessionId>,
     paths: BTreeSet<RelPath>,
 }
@@ -140,8 +140,8 @@ impl Chosen {
                 id => named.add(connection, id)?,
             }
         }
-        for id in &excepted.patches {
-            patch(connection, *id)?;
+        for id in excepted.patches.keys() {
+            excepted.check_revision(&patch(connection, *id)?)?;
         }
         Ok(Self { is_everything: Selector::are_everything(ids), named, excepted })
     }
@@ -216,7 +216,10 @@ impl Named {
     fn add(&mut self, connection: &Connection, selector: &Selector) -> Result<()> {
         match selector {
             Selector::Patch(id) => {
-                self.patches.insert(*id);
+                self.patches.entry(*id).or_default();
+            }
+            Selector::Revision(id, revision) => {
+                self.patches.entry(*id).or_default().push(*revision);
             }
             Selector::Session(id) => {
                 self.sessions.insert(sessions::require(connection, *id)?.id);
@@ -237,6 +240,17 @@ impl Named {
         Ok(())
     }
 
+    /// Refuses a patch that is named at another revision.
+    fn check_revision(&self, patch: &Patch) -> Result<()> {
+        let named = self.patches.get(&patch.id).into_iter().flatten();
+        match named.copied().find(|named| *named != patch.revision) {
+            Some(named) => {
+                Err(StagingError::OtherRevision { patch: patch.id, named, found: patch.revision })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.patches.is_empty() && self.sessions.is_empty() && self.paths.is_empty()
     }
@@ -248,7 +262,7 @@ impl Named {
     }
 
     fn has(&self, patch: &Patch) -> bool {
-        self.patches.contains(&patch.id) || self.covers(patch)
+        self.patches.contains_key(&patch.id) || self.covers(patch)
     }
 }
 

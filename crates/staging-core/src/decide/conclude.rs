@@ -169,7 +169,7 @@ fn roll_back_stale(
     };
     let mut stale = Vec::new();
     for patch in approved.iter().filter(concerned) {
-        stale.extend(discard_one(write, patch.id, DiscardReason::Stale, None, keep)?);
+        stale.extend(discard_one(write, patch, DiscardReason::Stale, None, keep)?);
     }
     Ok(stale)
 }

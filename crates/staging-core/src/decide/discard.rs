@@ -3,25 +3,25 @@
 use crate::decision::Decision;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
-use crate::ids::PatchId;
 use crate::patch::{DiscardReason, Patch};
 use crate::store::patches::Needs;
 use crate::store::write::Write;
 use crate::store::{decisions, patches};
 
-/// Discards a patch with its event; `None` when it was decided, or is held by an
+/// Discards a patch with its event; `None` when it was decided or rewritten, or is held by an
 /// apply.
 pub(crate) fn discard_one(
     write: &mut Write<'_>,
-    id: PatchId,
+    patch: &Patch,
     reason: DiscardReason,
     text: Option<&str>,
     keep: bool,
 ) -> Result<Option<Patch>> {
     let needs = if keep { Needs::Stay } else { Needs::End { taken_over: &[] } };
-    if !patches::discard(write, id, reason, text, needs)? {
+    if !patches::discard(write, patch, reason, text, needs)? {
         return Ok(None);
     }
+    let id = patch.id;
     let patch = patches::find(write, id)?.ok_or(StagingError::PatchNotFound { patch: id })?;
     log_discarded(write, &patch, reason, text)?;
     Ok(Some(patch))

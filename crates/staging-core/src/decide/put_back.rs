@@ -24,7 +24,7 @@ pub(crate) fn put_back(write: &mut Write<'_>, target: ApplyId, undone: Vec<Patch
                 true => DiscardReason::Undone,
                 false => DiscardReason::Stale,
             };
-            discard_one(write, other.id, reason, None, true)?;
+            discard_one(write, &other, reason, None, true)?;
         }
     }
     let is_own = applies::is_own(write, target)?;

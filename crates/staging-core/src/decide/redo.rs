@@ -99,6 +99,9 @@ fn redoable(connection: &Connection, apply: ApplyId, undo: Option<ApplyId>) -> R
         patches.retain(|patch| !is_applied(patch));
     }
     if let Some(patch) = patches.iter().find(|patch| is_decided(patch)) {
+        if let Some(of) = patch.revision_of {
+            return refused(&format!("{of} was rewritten since"));
+        }
         let (id, state) = (patch.id, patch.state);
         let reason = patch.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         return refused(&format!("{id} is {state}{reason}"));

@@ -14,10 +14,10 @@ use crate::ids::{PatchId, SessionId};
 use crate::layer::DiffStagingLayer;
 use crate::locks::unpoisoned;
 use crate::patch::{DiscardReason, Operation, Patch, PatchState};
-use crate::request::{DiffOptions, Selection, Selector, SessionStatus, Status};
+use crate::request::{DiffOptions, Selection, Selector, SessionStatus, Status, check_read};
 use crate::signing::set_signature;
 use crate::store::write::Write;
-use crate::store::{patches, sessions};
+use crate::store::{patches, proposed, sessions};
 use atomic_fs::RelPath;
 
 impl DiffStagingLayer {
@@ -73,12 +73,22 @@ impl DiffStagingLayer {
         })
     }
 
+    /// The earlier revisions of a patch, oldest first, each under an id of its own. They are kept for as
+    /// long as the history is, and the contents of the newest ten, and of what the reviewer has edited.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn earlier_revisions(&self, id: PatchId) -> Result<Vec<Patch>> {
+        self.0.store.peek(|connection| proposed::earlier(connection, id))
+    }
+
     /// The selected pending patches, all of them when `ids` is empty, after their files were checked.
     ///
     /// # Errors
     /// `NotPending` when a patch that is named was decided already; one that is stale, or
     /// expired with its session, is reported among the stale ones instead. `NothingAt` when nothing
-    /// waits at a path that is named; `NothingLeft` when the exceptions leave nothing.
+    /// waits at a path that is named; `NothingLeft` when the exceptions leave nothing; `OtherRevision`
+    /// when a patch is not at the revision that is named.
     pub fn select(&self, ids: &[Selector]) -> Result<Selection> {
         let (pending, mut stale) = self.0.store.read(|connection| named(connection, ids))?;
         let (patches, found) = self.0.revalidate(pending)?;
@@ -119,8 +129,8 @@ impl DiffStagingLayer {
             if let Err(StagingError::Damaged { .. }) = written {
                 // The content of a decided patch is removed after a while.
                 let now = self.patch(patch.id)?;
-                if !now.content_kept {
-                    return Err(StagingError::not_pending(&now));
+                if !now.content_kept || now.revision != patch.revision {
+                    return Err(StagingError::not_as_read(&now, patch.revision));
                 }
             }
             written?;
@@ -175,8 +185,9 @@ impl DiffStagingLayer {
     /// long as the history.
     ///
     /// # Errors
-    /// `NotPending` when a patch that is named was decided already, and as [`select`](Self::select);
-    /// nothing changes then.
+    /// `NotPending` when a patch that is named was decided already, `Rewritten` when its agent has
+    /// rewritten it and its revision is not named, and as [`select`](Self::select); nothing changes
+    /// then.
     pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         self.discard_commented(ids, reason_text, &[])
     }
@@ -202,25 +213,30 @@ impl DiffStagingLayer {
         comments: &[NewComment],
     ) -> Result<Vec<Patch>> {
         let keep = self.0.keeps_history();
-        let placed = match comments {
-            [] => ByPatch::new(),
-            comments => {
-                let meant = self.0.store.read(|connection| {
+        let discard = || {
+            // The lines are found before the transaction, which checks that they are of what it rejects.
+            let (mut read, mut placed) = (Vec::new(), ByPatch::new());
+            if !comments.is_empty() {
+                read = self.0.store.read(|connection| {
                     let (pending, named) = named(connection, ids)?;
                     let lapsed = lapsed_of(connection, ids)?;
                     Ok([pending, named, lapsed].concat())
                 })?;
-                self.0.located(&meant, comments)?
+                placed = self.0.located(&read, comments)?;
             }
-        };
-        let discard = || {
             self.0.store.write_on(false, |write| {
                 // Read under the write lock, so that no decision comes in between.
                 let (pending, stale) = named(write, ids)?;
                 if let Some(settled) = stale.iter().find(|patch| !patch.lapsed) {
                     return Err(StagingError::not_pending(settled).into());
                 }
+                check_read(&pending, ids)?;
                 let lapsed = lapsed_of(write, ids)?;
+                let rejected = || pending.iter().chain(&stale).chain(&lapsed);
+                let name = |patch: &Patch| (patch.id, patch.revision);
+                if !comments.is_empty() && !rejected().map(name).eq(read.iter().map(name)) {
+                    return Err(CommitError::Raced);
+                }
                 // Their events have them.
                 for (id, comments) in &placed {
                     patches::set_comments(write, *id, comments)?;
@@ -245,7 +261,7 @@ fn reject(
 ) -> Attempt<Vec<Patch>> {
     let mut discarded = Vec::with_capacity(pending.len());
     for patch in pending {
-        match discard_one(write, patch.id, DiscardReason::Rejected, text, keep)? {
+        match discard_one(write, patch, DiscardReason::Rejected, text, keep)? {
             Some(patch) => discarded.push(patch),
             None => {
                 let now = patches::find(write, patch.id)?

@@ -17,6 +17,9 @@ use crate::stage::read_step::ReadStep;
 use crate::store::patches;
 use crate::time::now_ns;
 
+/// How often patches are checked that their agents rewrite meanwhile.
+const CHECKS_MAX: u32 = 64;
+
 /// With this many events at once everything pending is checked.
 const FOLLOWED_MAX: usize = 4096;
 
@@ -70,8 +73,26 @@ impl Inner {
     /// ones, which are discarded now. A patch that an apply holds is not checked and counts as
     /// current.
     pub(crate) fn revalidate(&self, patches: Vec<Patch>) -> Result<(Vec<Patch>, Vec<Patch>)> {
-        let each = self.check_all(&patches)?;
         let mut current = Vec::with_capacity(patches.len());
+        let (mut discarded, mut unchecked) = (Vec::new(), patches);
+        for _ in 0..CHECKS_MAX {
+            if unchecked.is_empty() {
+                return Ok((current, discarded));
+            }
+            // Those that their agents rewrite meanwhile are checked again, as they are then.
+            unchecked = self.revalidate_once(unchecked, &mut current, &mut discarded)?;
+        }
+        Err(StagingError::Busy { what: "an agent rewrites its patches all the time".to_owned() })
+    }
+
+    /// The same once; returns the patches that were rewritten meanwhile.
+    fn revalidate_once(
+        &self,
+        patches: Vec<Patch>,
+        current: &mut Vec<Patch>,
+        all_discarded: &mut Vec<Patch>,
+    ) -> Result<Vec<Patch>> {
+        let each = self.check_all(&patches)?;
         let (mut new_stats, mut stale) = (Vec::new(), Vec::new());
         for (mut patch, freshness) in patches.into_iter().zip(each) {
             match freshness {
@@ -85,26 +106,25 @@ impl Inner {
             }
         }
         if new_stats.is_empty() && stale.is_empty() {
-            return Ok((current, stale));
+            return Ok(Vec::new());
         }
         let keep = self.keeps_history();
         let written = self.store.write(|write| {
             for (id, base) in &new_stats {
                 patches::update_stat(write, *id, base)?;
             }
-            let (mut discarded, mut held) = (Vec::new(), Vec::new());
+            let (mut discarded, mut pending) = (Vec::new(), Vec::new());
             for patch in &stale {
-                match discard_one(write, patch.id, DiscardReason::Stale, None, keep)? {
+                match discard_one(write, patch, DiscardReason::Stale, None, keep)? {
                     Some(patch) => discarded.push(patch),
-                    // It was decided meanwhile, or an apply holds it now.
-                    None => held.extend(
-                        patches::find(write, patch.id)?.filter(|patch| patch.apply.is_some()),
-                    ),
+                    // It was decided or rewritten meanwhile, or an apply holds it now.
+                    None => pending.extend(patches::find(write, patch.id)?),
                 }
             }
-            Ok::<_, StagingError>((discarded, held))
+            pending.retain(|patch| patch.state == PatchState::Pending);
+            Ok::<_, StagingError>((discarded, pending))
         });
-        let (discarded, held) = match written {
+        let (discarded, pending) = match written {
             // The next check hashes the files again; a store that cannot be written to can still
             // be read.
             Err(error) if stale.is_empty() => {
@@ -115,8 +135,11 @@ impl Inner {
             Err(error) if error.is_unwritable() => (stale, Vec::new()),
             written => written?,
         };
-        current.extend(held.into_iter().filter(|patch| patch.state == PatchState::Pending));
-        Ok((current, discarded))
+        all_discarded.extend(discarded);
+        let (held, rewritten): (Vec<Patch>, Vec<Patch>) =
+            pending.into_iter().partition(|patch| patch.apply.is_some());
+        current.extend(held);
+        Ok(rewritten)
     }
 
     /// The pending patches whose file has changed; changes nothing.

@@ -32,6 +32,7 @@ pub fn decision_json(decided: &Decided) -> Value {
     json!({
         "id": patch.id.to_string(),
         "path": patch.path.to_string(),
+        "revision": patch.revision,
         "decision": decided.decision,
         "reason": patch.reason_text,
         "replaced_by": decided.replaced_by.map(|id| id.to_string()),
@@ -57,7 +58,7 @@ fn comment_line(comment: &LineComment) -> String {
 }
 
 fn line(patches: &[&Decided], one: &str, several: &str) -> String {
-    let name = |decided: &&Decided| format!("{} {}", decided.patch.id, decided.patch.path);
+    let name = |decided: &&Decided| format!("{} {}", decided.patch.name(), decided.patch.path);
     let names: Vec<String> = patches.iter().take(NAMED_MAX).map(name).collect();
     let names = names.join(", ");
     match patches.len() {
@@ -75,11 +76,16 @@ fn words(decided: &Decided) -> (String, String) {
     let comments: String = decided.patch.comments.iter().map(comment_line).collect();
     let why = why.unwrap_or_default() + &comments;
     let is_pending = decided.patch.state == PatchState::Pending;
+    // The last decision may hide that it was edited before.
+    let edited = match decided.patch.edited {
+        true => ", as the user has edited it; read the file before another proposal",
+        false => "",
+    };
     let both = |rest: String| (format!("is {rest}"), format!("are {rest}"));
     let was = |rest: String| (format!("was {rest}"), format!("were {rest}"));
     match decided.decision {
-        Decision::Applied => both("applied".to_owned()),
-        Decision::Redone => both("applied again".to_owned()),
+        Decision::Applied => both(format!("applied{edited}")),
+        Decision::Redone => both(format!("applied again{edited}")),
         Decision::Rejected => both(format!("discarded (rejected){why}")),
         Decision::Stale => {
             both(format!("discarded (stale){why}; read the file again before another proposal"))
@@ -95,6 +101,9 @@ fn words(decided: &Decided) -> (String, String) {
             )),
             None => both("no longer needed: the file has the change already".to_owned()),
         },
+        Decision::Edited if decided.replaced_by.is_none() && !decided.patch.edited => {
+            was("edited by the user; what you have proposed since replaces the edit".to_owned())
+        }
         Decision::Edited => {
             let by = decided.replaced_by.map(|by| format!(" as {by}")).unwrap_or_default();
             was(format!(

@@ -18,7 +18,7 @@ use crate::base::Base;
 use crate::patch::Patch;
 
 /// A patch in one line, as in `p1 modify src/main.rs (+1 -1)`, with its revision from the second one on:
-/// then it has replaced another patch, which somebody may have read. A file that is created with
+/// then it has replaced what somebody may have read. A file that is created with
 /// `plain_mode` has the mode of any new file, which is not named; without it no new file's mode is.
 pub fn patch_line(patch: &Patch, plain_mode: Option<u32>) -> String {
     let Patch { id, operation, path, diff, .. } = patch;
@@ -36,9 +36,10 @@ pub fn patch_line(patch: &Patch, plain_mode: Option<u32>) -> String {
     let kind = if kind.is_empty() { kind } else { format!(", {kind}") };
     let edited = if patch.edited { ", edited by the reviewer" } else { "" };
     let mode = mode(patch, plain_mode).map(|mode| format!(", mode {mode}")).unwrap_or_default();
-    let revision = match patch.revision {
-        1 => String::new(),
-        revision => format!(", revision {revision}"),
+    let revision = match (patch.revision, patch.revision_of) {
+        (revision, Some(of)) => format!(", revision {revision} of {of}"),
+        (1, None) => String::new(),
+        (revision, None) => format!(", revision {revision}"),
     };
     if patch.kind() == EntryKind::Directory && !patch.changes_kind() {
         return format!("{id} {operation} {path}{to} (directory{mode}{revision})");

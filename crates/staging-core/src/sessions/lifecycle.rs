@@ -4,6 +4,7 @@ use crate::attempt::{Attempt, CommitError};
 use crate::decide::discard::{discard_one, dismiss};
 use crate::error::{Result, StagingError};
 use crate::event::Event;
+use crate::ids;
 use crate::ids::{ApplyId, SessionId};
 use crate::layer::{DiffStagingLayer, Inner};
 use crate::owner::Owner;
@@ -203,7 +204,7 @@ impl Inner {
                 return Ok(Err(apply));
             }
             for patch in pending {
-                rejected.extend(discard_one(write, patch.id, discard, text, keep)?);
+                rejected.extend(discard_one(write, &patch, discard, text, keep)?);
             }
             if state == SessionState::Closed {
                 for lapsed in patches::lapsed_in(write, id)? {
@@ -297,7 +298,8 @@ pub(crate) fn adopt_orphan(
 fn check_label(label: &str) -> Result<()> {
     let id_like = label
         .strip_prefix(['s', 'p', 'a'])
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+        || ids::revision(label).is_some();
     let reason = if label.trim().is_empty() {
         "it is empty"
     } else if label.len() > LABEL_BYTES_MAX {

@@ -16,18 +16,18 @@ use crate::layer::Inner;
 use crate::patch::{DiscardReason, Patch};
 use crate::session::SessionState;
 use crate::sessions::lifecycle::adopt_orphan;
+use crate::stage::edit::name_edit;
 use crate::stage::import::UNPROVEN;
 use crate::stage::large;
 use crate::stage::large::is_large;
 use crate::stage::proposal::Proposed;
-use crate::stage::step::{
-    Plan, Rows, Step, Touched, add_others, has_raced, join_idle, number_revisions, step_at,
-};
+use crate::stage::step::{Plan, Rows, Step, Touched, add_others, has_raced, join_idle, step_at};
 use crate::stage::view::View;
 use crate::store::contents::{Entry, Location, Referred};
-use crate::store::patches::{Inserted, Needs};
+use crate::store::patches::Needs;
+use crate::store::proposed::Inserted;
 use crate::store::write::Write;
-use crate::store::{contents, decisions, meta, patches, sessions};
+use crate::store::{contents, decisions, meta, patches, proposed, sessions};
 
 /// Proposals extend a session's expiry at most this often, so that the index of expiries is not
 /// written for each of them.
@@ -92,13 +92,17 @@ impl Inner {
             adopt_orphan(write, &session, self.owner())?;
         }
         let Plan { view, steps, .. } = plan;
+        let has_room = self.has_room_for_revisions(write)?;
+        let keeps = |step: &Step| self.keeps_history() && (has_room || step.is_edit_replaced());
         if let Rows::New(taken) = rows {
             // Before the old references are released: both may be to one content.
             for step in steps.iter().filter(|step| !step.is_idle()) {
-                self.refer(write, view, step, step.taken_over(), taken)?;
+                let shared = if keeps(step) { Vec::new() } else { step.shared() };
+                self.refer(write, view, step, shared, taken)?;
             }
         }
-        self.discard_old(write, view, steps, rows)?;
+        withdraw(write, view, steps, |step| self.keeps_history() && step.is_edit_replaced())?;
+        archive(write, view, steps, rows, keeps)?;
         // Usually there are none, and no search is needed.
         let settled = match patches::any_lapsed(write)? {
             true => settle_lapsed(write, view.session, steps)?,
@@ -106,10 +110,10 @@ impl Inner {
         };
         let batch = batch_of(write, steps, &settled)?;
         match rows {
-            Rows::New(_) => insert_new(write, view, steps, batch)?,
+            Rows::New(_) => write_new(write, steps, batch)?,
             Rows::Prepared(first) => large::list(write, steps, *first, batch)?,
         }
-        self.log_steps(write, view, steps)?;
+        self.log_steps(write, steps)?;
         self.lapse_unproven(write, view, steps)?;
         for patch in settled {
             write.log(Event::PatchRefreshed {
@@ -120,9 +124,14 @@ impl Inner {
             })?;
         }
         if view.is_reviewers {
-            for step in steps.iter() {
-                let (Some(old), Some(by)) = (step.superseded(), step.now()) else { continue };
-                decisions::note(write, old, Decision::Edited, Some(by.id))?;
+            for edited in steps.iter().filter_map(Step::before) {
+                decisions::note(write, edited.id, Decision::Edited, None)?;
+            }
+        }
+        for step in steps.iter().filter(|step| step.settles_edit) {
+            let Some(new) = &step.new else { continue };
+            for path in std::iter::once(&new.path).chain(&new.rename_to) {
+                proposed::settle_lost_edits(write, new.session, path)?;
             }
         }
         for (old, path) in &view.refreshed {
@@ -134,37 +143,9 @@ impl Inner {
         Ok(())
     }
 
-    fn discard_old(
-        &self,
-        write: &mut Write<'_>,
-        view: &View<'_>,
-        steps: &[Step],
-        rows: &Rows<'_>,
-    ) -> Attempt<()> {
-        // A patch that its own agent replaced is not reported to it.
-        let reason = match view.is_reviewers {
-            true => DiscardReason::Edited,
-            false => DiscardReason::Superseded,
-        };
-        for step in steps.iter().filter(|step| !step.is_idle()) {
-            let Some(old) = &step.old else { continue };
-            let taken_over = match rows {
-                Rows::New(_) => step.taken_over(),
-                // These rows refer to their contents already.
-                Rows::Prepared(_) => Vec::new(),
-            };
-            let needs = match step.keeps_old() && self.keeps_history() {
-                true => Needs::Stay,
-                false => Needs::End { taken_over: &taken_over },
-            };
-            if patches::discard(write, old.id, reason, None, needs)? {
-                continue;
-            }
-            // The session has not changed, so an apply holds it.
-            let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
-            return Err(apply.map_or(CommitError::Raced, CommitError::LockedByApply));
-        }
-        Ok(())
+    /// Whether the store has room for what agents rewrite: a full one refuses proposals.
+    fn has_room_for_revisions(&self, write: &Write<'_>) -> Result<bool> {
+        Ok(meta::content_bytes(write)? <= self.options.stored_bytes_max / 2)
     }
 
     /// Counts a new patch's references to contents, except those that it takes over from the old one.
@@ -201,20 +182,18 @@ impl Inner {
         Ok(())
     }
 
-    fn log_steps(&self, write: &mut Write<'_>, view: &View<'_>, steps: &[Step]) -> Result<()> {
+    fn log_steps(&self, write: &mut Write<'_>, steps: &[Step]) -> Result<()> {
         let id_at = |path: &RelPath| step_at(steps, path).and_then(Step::now).map(|now| now.id);
-        let busy_steps = || steps.iter().filter(|step| !step.is_idle());
-        for step in busy_steps() {
-            let Some(old) = &step.old else { continue };
-            let moved = view.moved.get(&step.path).and_then(id_at);
+        for step in steps {
+            let Some(old) = step.withdrawn() else { continue };
             write.log(Event::PatchSuperseded {
                 patch: old.id,
                 session: old.session,
                 path: old.path.clone(),
-                by: step.new.as_ref().map(|new| new.id).or(moved),
+                by: step.moved_to.as_ref().and_then(id_at),
             })?;
         }
-        for step in busy_steps() {
+        for step in steps.iter().filter(|step| !step.is_idle()) {
             let Some(patch) = &step.new else { continue };
             let event = Event::PatchProposed {
                 patch: patch.id,
@@ -226,6 +205,7 @@ impl Inner {
                 signature: patch.signature,
                 diff: patch.diff.clone(),
                 edited: patch.edited,
+                replaces: step.replaces,
             };
             write.log_with_diff(event, step.diff.clone())?;
         }
@@ -237,7 +217,7 @@ impl Inner {
     fn lapse_unproven(&self, write: &mut Write<'_>, view: &View<'_>, steps: &[Step]) -> Result<()> {
         for step in steps.iter().filter(|step| view.unproven.contains(&step.path)) {
             if let Some(new) = step.new.as_ref().filter(|_| !step.is_idle()) {
-                discard_one(write, new.id, DiscardReason::Stale, Some(UNPROVEN), true)?;
+                discard_one(write, new, DiscardReason::Stale, Some(UNPROVEN), true)?;
             }
         }
         Ok(())
@@ -287,25 +267,91 @@ fn batch_of(write: &Write<'_>, steps: &[Step], settled: &[Patch]) -> Result<Opti
     Ok(Some(first))
 }
 
-/// Inserts the new patches in the order of their paths, as one batch with those that stay as they
-/// are.
-fn insert_new(
-    write: &Write<'_>,
+/// Discards what is withdrawn.
+fn withdraw(
+    write: &mut Write<'_>,
+    view: &View<'_>,
+    steps: &[Step],
+    keeps: impl Fn(&Step) -> bool,
+) -> Attempt<()> {
+    for step in steps {
+        let Some(old) = step.withdrawn() else { continue };
+        let needs = match keeps(step) {
+            true => Needs::Stay,
+            false => Needs::End { taken_over: &[] },
+        };
+        if !patches::discard(write, old, replaced_by(view), None, needs)? {
+            return Err(held(write, old)?);
+        }
+    }
+    Ok(())
+}
+
+/// Puts what revisions replace in rows of its own.
+fn archive(
+    write: &mut Write<'_>,
     view: &View<'_>,
     steps: &mut [Step],
-    batch: Option<PatchId>,
-) -> Result<()> {
-    number_revisions(view, steps);
+    rows: &Rows<'_>,
+    keeps: impl Fn(&Step) -> bool,
+) -> Attempt<()> {
+    for step in steps.iter_mut() {
+        let Some(old) = step.before() else { continue };
+        let shared = match rows {
+            Rows::New(_) => step.shared(),
+            // These rows refer to their contents already.
+            Rows::Prepared(_) => Vec::new(),
+        };
+        let needs = match keeps(step) {
+            true => Needs::Stay,
+            false => Needs::End { taken_over: &shared },
+        };
+        let Some(archived) = proposed::archive(write, old, replaced_by(view), needs)? else {
+            return Err(held(write, old)?);
+        };
+        let rename_to = step.new.as_ref().and_then(|new| new.rename_to.as_ref());
+        if old.rename_to.is_some() && old.rename_to.as_ref() != rename_to {
+            proposed::free_target(write, old.id)?;
+        }
+        step.replaces = Some(archived);
+        if let Some(new) = &mut step.new {
+            name_edit(new, archived);
+        }
+    }
+    Ok(())
+}
+
+/// Why what is replaced was discarded. A patch that its own agent replaced is not reported to it.
+fn replaced_by(view: &View<'_>) -> DiscardReason {
+    match view.is_reviewers {
+        true => DiscardReason::Edited,
+        false => DiscardReason::Superseded,
+    }
+}
+
+/// Why a patch could not be replaced: the session has not changed, so an apply holds it.
+fn held(write: &Write<'_>, old: &Patch) -> Result<CommitError> {
+    let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
+    Ok(apply.map_or(CommitError::Raced, CommitError::LockedByApply))
+}
+
+/// Writes the new patches and revisions in the order of their paths, as one batch with those that stay
+/// as they are.
+fn write_new(write: &Write<'_>, steps: &mut [Step], batch: Option<PatchId>) -> Result<()> {
     let are_several = steps.iter().filter_map(Step::now).nth(1).is_some();
     let stays = |step: &&Step| step.is_idle();
     let first = steps.iter().filter(stays).filter_map(Step::now).map(|patch| patch.id).min();
     let mut batch = batch.or(first.filter(|_| are_several));
-    let busy_steps = steps.iter_mut().filter(|step| !step.is_idle());
-    for new in busy_steps.filter_map(|step| step.new.as_mut()) {
+    for step in steps.iter_mut().filter(|step| !step.is_idle()) {
+        let is_revision = step.before().is_some();
+        let Some(new) = &mut step.new else { continue };
         new.created_at = write.now;
         new.updated_at = write.now;
         new.batch = batch.or(new.batch);
-        new.id = patches::insert(write, new, Inserted::Pending)?;
+        match is_revision {
+            true => proposed::revise(write, new)?,
+            false => new.id = proposed::insert(write, new, Inserted::Pending)?,
+        }
         if batch.is_none() && are_several {
             // The batch is named by its first patch.
             patches::set_batch(write, new.id, new.id)?;
@@ -323,7 +369,7 @@ fn insert_new(
 /// on its file.
 fn answers(connection: &Connection, plan: &Plan<'_>) -> Result<Vec<Proposed>> {
     let now = |path: &RelPath| step_at(&plan.steps, path)?.now().cloned();
-    let superseded = |path: &RelPath| step_at(&plan.steps, path)?.superseded();
+    let superseded = |path: &RelPath| Some(step_at(&plan.steps, path)?.withdrawn()?.id);
     let answer = |paths: &Touched| {
         let (main, others) = paths.split_first().expect("a proposal concerns a path");
         let patch = now(main);

@@ -1,9 +1,9 @@
 //! A reviewer's edit of a pending patch: a new revision of it, with other content.
 //!
-//! The revision replaces the patch in its session, so the agent sees the edited content from then on.
-//! What the agent proposes after that replaces it again, but not unseen: the new patch has the risk
-//! [`RiskKind::EditReplaced`], also in its later revisions, and the edited content is kept with the
-//! history.
+//! The agent sees the edited content from then on. What the agent proposes after that replaces it, but not
+//! unseen: the new revision has the risk [`RiskKind::EditReplaced`], also in its later revisions, and the
+//! edited content is kept with the history. The same holds for what the agent proposes after it has
+//! withdrawn the edited patch, or after that has lapsed.
 
 use atomic_fs::{EntryKind, Fingerprint, RelPath};
 use diff_engine::is_binary;
@@ -18,19 +18,19 @@ use crate::risk::kind::{Risk, RiskKind};
 use crate::stage::Request;
 use crate::stage::plan::Incoming;
 use crate::stage::proposal::{EDIT_BYTES_MAX, Proposed, too_long_to_edit};
-use crate::stage::step::Touched;
+use crate::stage::step::{Step, Touched, step_at};
 use crate::stage::view::View;
-use crate::store::patches;
+use crate::store::{patches, proposed};
 
 impl DiffStagingLayer {
-    /// A pending patch and the text that it stages, for the reviewer to edit. Its file is checked
-    /// first.
+    /// A pending patch and the text that it stages, for the reviewer to edit: the one that a selector
+    /// names by its id, at whichever revision it is or at the named one. Its file is checked first.
     ///
     /// # Errors
     /// `Stale` and `NotPending`; `NotEditable` for a deletion, a symbolic link, a directory and a
     /// binary file; `Limit` for a text that is too long.
-    pub fn to_edit(&self, id: PatchId) -> Result<(Patch, Vec<u8>)> {
-        let mut selection = self.select(&[Selector::Patch(id)])?;
+    pub fn to_edit(&self, patch: impl Into<Selector>) -> Result<(Patch, Vec<u8>)> {
+        let mut selection = self.select(&[patch.into()])?;
         let Some(patch) = selection.patches.pop() else {
             return Err(StagingError::Stale { patches: selection.stale });
         };
@@ -47,7 +47,7 @@ impl DiffStagingLayer {
     /// revision is marked as edited, and the agent receives that.
     ///
     /// # Errors
-    /// `NotPending` and `Stale` if the patch was decided or replaced since it was read; `NotEditable`
+    /// `OtherRevision`, `NotPending` and `Stale` if the patch was rewritten or decided since it was read; `NotEditable`
     /// as for [`to_edit`](Self::to_edit), and if nothing of the patch would be left. Nothing is
     /// staged then.
     pub fn edit(&self, patch: &Patch, content: &[u8]) -> Result<Proposed> {
@@ -60,11 +60,12 @@ impl DiffStagingLayer {
 impl View<'_> {
     fn edit_by_reviewer(&mut self, patch: &Patch, content: &[u8]) -> Result<Touched> {
         let now = self.stored_at(&patch.path)?;
-        if now.is_none_or(|now| now.id != patch.id) {
+        let is_it = |now: &Patch| (now.id, now.revision) == (patch.id, patch.revision);
+        if !now.as_ref().is_some_and(is_it) {
             let id = patch.id;
-            let decided = self.inner.store.peek(|connection| patches::find(connection, id))?;
-            let decided = decided.ok_or(StagingError::PatchNotFound { patch: id })?;
-            return Err(StagingError::not_pending(&decided));
+            let now = self.inner.store.peek(|connection| patches::find(connection, id))?;
+            let now = now.ok_or(StagingError::PatchNotFound { patch: id })?;
+            return Err(StagingError::not_as_read(&now, patch.revision));
         }
         let staged = editable(patch)?;
         let stored = self.inner.store_bytes(content)?;
@@ -79,42 +80,95 @@ impl View<'_> {
         Ok(touched)
     }
 
+    /// The reviewer's edit whose place a new patch takes, or a patch that shows that it replaces one: what
+    /// was pending at its path, or where its file was before, or where it moves its file; else what the
+    /// agent has withdrawn there, or what has lapsed there.
+    pub(crate) fn edit_before(&self, steps: &[Step], index: usize) -> Result<Option<EditBefore>> {
+        let step = &steps[index];
+        let Some(new) = &step.new else { return Ok(None) };
+        let left = self.origins.get(&step.path).and_then(|from| step_at(steps, from));
+        let left = left.filter(|left| left.moved_to.as_ref() == Some(&step.path));
+        let taken = new.rename_to.as_ref().and_then(|to| step_at(steps, to));
+        let pending = [
+            step.before(),
+            left.and_then(|left| left.old.as_deref()),
+            taken.and_then(Step::withdrawn),
+        ];
+        if let Some(patch) = pending.into_iter().flatten().find(|patch| patch.carries_edit()) {
+            return Ok(Some(EditBefore { patch: patch.clone(), was_lost: false }));
+        }
+        let is_refreshed = self.refreshed.iter().any(|(_, path)| *path == step.path);
+        if step.before().is_some() || is_refreshed || self.is_reviewers || !self.any_edit_lost()? {
+            return Ok(None);
+        }
+        for path in std::iter::once(&step.path).chain(&new.rename_to) {
+            let lost = self.inner.store.peek(|c| proposed::lost_edit(c, self.session, path))?;
+            if let Some(patch) = lost {
+                return Ok(Some(EditBefore { patch, was_lost: true }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asked once in a call: usually there is none.
+    fn any_edit_lost(&self) -> Result<bool> {
+        if let Some(any) = self.has_lost_edits.get() {
+            return Ok(any);
+        }
+        let any = self.inner.store.peek(proposed::any_lost_edit)?;
+        self.has_lost_edits.set(Some(any));
+        Ok(any)
+    }
+
     /// Marks a new patch that has the reviewer's content, and notes where it replaces such content.
-    /// `old` is the patch that was at its path, `moved_from` where it was before a move, and `before`
-    /// are the risks of the patch that a refresh proposes again.
-    pub(crate) fn mark_edits(
-        &self,
-        old: Option<&Patch>,
-        moved_from: Option<&RelPath>,
-        new: &mut Patch,
-        before: Vec<Risk>,
-    ) -> Result<()> {
+    /// `risks` are those of the patch that a refresh proposes again.
+    pub(crate) fn mark_edits(&self, step: &mut Step, edit: Option<EditBefore>, risks: Vec<Risk>) {
+        let before = step.before().map(|before| before.id);
+        let Some(new) = &mut step.new else { return };
         if self.is_reviewers {
-            new.edited = true;
-            return Ok(());
+            (new.edited, new.by_reviewer) = (true, true);
+            return;
         }
         let replaced = |risks: &[Risk]| -> Vec<Risk> {
             risks.iter().filter(|risk| risk.kind == RiskKind::EditReplaced).cloned().collect()
         };
-        let moved = match old {
-            None => moved_from.map(|from| self.stored_at(from)).transpose()?.flatten(),
-            Some(_) => None,
+        let Some(EditBefore { patch: old, was_lost }) = edit else {
+            if before.is_none() {
+                new.diff.risks.extend(replaced(&risks));
+            }
+            return;
         };
-        let Some(old) = old.or(moved.as_ref()) else {
-            new.diff.risks.extend(replaced(&before));
-            return Ok(());
-        };
+        step.settles_edit = was_lost;
         let digest = |patch: &Patch| patch.staged.map(|staged| staged.digest);
-        if old.edited && digest(old) == digest(new) {
+        if old.edited && digest(&old) == digest(new) {
             new.edited = true;
         } else if old.edited {
-            let detail = Some(format!("your edit was {}", old.id));
+            // The revision that this one replaces has yet to get an id of its own.
+            let detail = (before != Some(old.id)).then(|| your_edit(old.id));
             new.diff.risks.push(Risk { kind: RiskKind::EditReplaced, detail });
         } else {
             new.diff.risks.extend(replaced(&old.diff.risks));
         }
-        Ok(())
     }
+}
+
+/// A reviewer's edit, or a patch that shows that it replaces one.
+pub(crate) struct EditBefore {
+    patch: Patch,
+    /// Whether it was not pending any more.
+    was_lost: bool,
+}
+
+/// Names the reviewer's edit in the risk of the revision that replaces it.
+pub(crate) fn name_edit(new: &mut Patch, edit: PatchId) {
+    let unnamed = |risk: &&mut Risk| risk.kind == RiskKind::EditReplaced && risk.detail.is_none();
+    for risk in new.diff.risks.iter_mut().filter(unnamed) {
+        risk.detail = Some(your_edit(edit));
+    }
+}
+
+fn your_edit(id: PatchId) -> String {
+    format!("your edit was {id}")
 }
 
 impl Patch {

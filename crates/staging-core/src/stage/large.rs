@@ -18,11 +18,11 @@ use crate::layer::Inner;
 use crate::owner::{Liveness, Owner};
 use crate::patch::Patch;
 use crate::stage::proposal::Proposed;
-use crate::stage::step::{Plan, Rows, Step, add_others, has_raced, join_idle, number_revisions};
+use crate::stage::step::{Plan, Rows, Step, add_others, has_raced, join_idle};
 use crate::store::contents::Entry;
-use crate::store::patches;
-use crate::store::patches::Inserted;
+use crate::store::proposed::Inserted;
 use crate::store::write::Write;
+use crate::store::{patches, proposed};
 
 /// A call with more new patches than this is large.
 const LARGE_MIN: usize = 1000;
@@ -53,21 +53,25 @@ pub(crate) fn list(
     first: PatchId,
     batch: Option<PatchId>,
 ) -> Result<()> {
-    let idle = steps.iter().filter(|step| step.is_idle()).filter_map(Step::now);
-    let oldest = idle.map(|patch| patch.id).chain([first]).min();
+    let oldest = steps.iter().filter_map(Step::now).map(|patch| patch.id).min();
     let batch = batch.or(oldest).unwrap_or(first);
     let mut ids = Vec::new();
     for step in steps.iter_mut().filter(|step| is_new(step)) {
+        let is_revision = step.before().is_some();
         let Some(new) = &mut step.new else { continue };
         new.batch = Some(batch);
         (new.created_at, new.updated_at) = (write.now, write.now);
-        ids.push(new.id);
+        match is_revision {
+            true => proposed::revise(write, new)?,
+            false => ids.push(new.id),
+        }
     }
+    while proposed::drop_holders(write, first, LISTED_MAX)? {}
     let (mut listed, expected) = (0, ids.len());
     // They were inserted in this order, so each part is one range of ids.
     for ids in ids.chunks(LISTED_MAX) {
         let (Some(from), Some(to)) = (ids.first(), ids.last()) else { continue };
-        listed += patches::list_prepared(write, first, (*from, *to), batch)?;
+        listed += proposed::list_prepared(write, first, (*from, *to), batch)?;
     }
     if listed != expected {
         return Err(StagingError::damaged_store(format!(
@@ -113,7 +117,8 @@ impl Inner {
     fn answers_of_large(&self, plan: &mut Plan<'_>) -> Vec<Proposed> {
         let Plan { steps, touched, view, .. } = plan;
         let paths: Vec<RelPath> = steps.iter().map(|step| step.path.clone()).collect();
-        let superseded: Vec<Option<PatchId>> = steps.iter().map(Step::superseded).collect();
+        let withdrawn = |step: &Step| step.withdrawn().map(|patch| patch.id);
+        let superseded: Vec<Option<PatchId>> = steps.iter().map(withdrawn).collect();
         let take = |step: &mut Step| if step.is_idle() { step.old.take() } else { step.new.take() };
         let mut now: Vec<Option<Box<Patch>>> = steps.iter_mut().map(take).collect();
         let place = |path: &RelPath| paths.binary_search(path).ok();
@@ -161,7 +166,6 @@ impl Inner {
     ) -> Attempt<()> {
         let owner = Owner::this().name();
         let Plan { session, generation, view, steps, .. } = plan;
-        number_revisions(view, steps);
         let new: Vec<usize> = (0..steps.len()).filter(|index| is_new(&steps[*index])).collect();
         for indices in new.chunks(ROWS_MAX) {
             let begun = Instant::now();
@@ -173,12 +177,17 @@ impl Inner {
                 for index in indices {
                     let step = &mut steps[*index];
                     self.refer(write, view, step, Vec::new(), &mut taken_now)?;
+                    let holds_for = step.before().map(|before| before.id);
                     let Some(new) = &mut step.new else { continue };
                     new.batch = marked;
-                    new.id = patches::insert(write, new, Inserted::Prepared(&owner))?;
+                    let inserted = Inserted::Prepared { owner: &owner, holds_for };
+                    let id = proposed::insert(write, new, inserted)?;
+                    if holds_for.is_none() {
+                        new.id = id;
+                    }
                     if marked.is_none() {
-                        patches::set_batch(write, new.id, new.id)?;
-                        marked = Some(new.id);
+                        patches::set_batch(write, id, id)?;
+                        marked = Some(id);
                     }
                 }
                 Ok(())
@@ -193,7 +202,7 @@ impl Inner {
     fn drop_prepared(&self, first: PatchId) -> Result<()> {
         loop {
             let begun = Instant::now();
-            if !self.store.write(|write| patches::drop_prepared(write, first, ROWS_MAX))? {
+            if !self.store.write(|write| proposed::drop_prepared(write, first, ROWS_MAX))? {
                 return Ok(());
             }
             std::thread::sleep(begun.elapsed().min(PAUSE_MAX));
@@ -202,7 +211,7 @@ impl Inner {
 
     /// Removes rows that dead processes stored and did not make pending.
     pub(crate) fn drop_abandoned(&self) -> Result<()> {
-        for (first, owner) in self.store.peek(patches::unlisted)? {
+        for (first, owner) in self.store.peek(proposed::unlisted)? {
             let liveness = Owner::parse(&owner).map(|owner| owner.liveness());
             if matches!(liveness, None | Some(Liveness::Dead)) {
                 self.drop_prepared(first)?;

@@ -412,7 +412,8 @@ impl View<'_> {
         let Some(base) = base else {
             // A file that is not on the disk yet is created at its new path.
             self.plan(&from, None);
-            self.moved.insert(from.clone(), to.clone());
+            let origin = self.origins.remove(&from).unwrap_or_else(|| from.clone());
+            self.origins.insert(to.clone(), origin);
             let mut touched = self.put(to, staged.into())?;
             touched.push(from);
             return Ok(touched);
@@ -523,7 +524,7 @@ fn edits_of_one_file(proposals: &[Proposal]) -> Vec<Edit<'_>> {
 
 /// A pending patch as a new one.
 fn anew(patch: Patch) -> Patch {
-    Patch { id: Patch::PLANNED, edited: false, ..patch }
+    Patch { id: Patch::PLANNED, edited: false, by_reviewer: false, ..patch }
 }
 
 pub(crate) fn check_mode(path: &RelPath, mode: Option<u32>) -> Result<()> {

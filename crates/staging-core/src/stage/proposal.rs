@@ -143,7 +143,8 @@ pub struct Proposed {
     /// Other patches that changed because of it: a write to a path that was renamed away splits the
     /// rename.
     pub also_changed: Vec<Patch>,
-    /// The patch that this one replaced, or that was withdrawn.
+    /// The patch that was withdrawn, or whose place this one took. A patch that is rewritten keeps its
+    /// id, and is not named here.
     pub superseded: Option<PatchId>,
     /// Other sessions with a pending patch on the same file.
     pub also_pending_in: Vec<SessionId>,

@@ -11,7 +11,7 @@ use crate::decide::chosen::to_refresh;
 use crate::error::{Result, StagingError};
 use crate::ids::{PatchId, SessionId};
 use crate::layer::{DiffStagingLayer, Inner};
-use crate::patch::{Operation, Patch, PatchState};
+use crate::patch::{DiscardReason, Operation, Patch, PatchState};
 use crate::request::Selector;
 use crate::session::SessionState;
 use crate::stage::plan::Incoming;
@@ -44,7 +44,7 @@ impl DiffStagingLayer {
     /// it: sessions are taken in the order in which they were opened.
     pub fn refresh_all(&self, ids: &[Selector]) -> Result<Vec<super::Proposed>> {
         let inner = &*self.0;
-        if ids.iter().any(|id| !matches!(id, Selector::Patch(_))) || ids.is_empty() {
+        if ids.iter().any(|id| id.patch().is_none()) || ids.is_empty() {
             // Pending patches of the sessions may be stale as well.
             self.recheck()?;
         }
@@ -88,6 +88,9 @@ impl Inner {
         let refused = |reason: &str| {
             Err(StagingError::NotRefreshable { patch: id, reason: reason.to_owned() })
         };
+        if let (Some(of), Some(DiscardReason::Superseded)) = (patch.revision_of, patch.reason) {
+            return refused(&format!("it is an earlier revision of {of}"));
+        }
         let patch = match patch.state {
             PatchState::Applied => return refused("it is on the disk"),
             PatchState::Discarded => patch,

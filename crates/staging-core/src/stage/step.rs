@@ -1,6 +1,6 @@
 //! A plan of what becomes of a session's pending patches, step by step.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use atomic_fs::{Digest, RelPath};
@@ -31,8 +31,20 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Step {
     pub(crate) path: RelPath,
     pub(crate) old: Option<Box<Patch>>,
+    /// What is pending afterwards. A revision has the id of the patch that it goes on with, and is
+    /// written over it; a new patch gets its id when it is inserted.
     pub(crate) new: Option<Box<Patch>>,
     pub(crate) diff: Option<Arc<[u8]>>,
+    /// The patch of another path that goes on here, because its file moved.
+    pub(crate) origin: Option<Box<Patch>>,
+    /// Where the file of the old patch has moved, if nothing is pending here afterwards.
+    pub(crate) moved_to: Option<RelPath>,
+    /// Whether the old patch goes on there.
+    pub(crate) goes_on: bool,
+    /// Where the revision before is kept, once that is written.
+    pub(crate) replaces: Option<PatchId>,
+    /// Whether the new patch takes the place of a reviewer's edit that was lost before.
+    pub(crate) settles_edit: bool,
 }
 
 /// The step of a path among steps that are sorted by path: a call may have 100,000.
@@ -42,7 +54,14 @@ pub(crate) fn step_at<'s>(steps: &'s [Step], path: &RelPath) -> Option<&'s Step>
 }
 
 impl Step {
-    /// The pending patch afterwards; it has no id until it is inserted.
+    /// A step from what is pending to what is planned.
+    pub(crate) fn new(path: RelPath, old: Option<Box<Patch>>, new: Option<Box<Patch>>) -> Self {
+        let (diff, origin, moved_to, replaces) = (None, None, None, None);
+        let (goes_on, settles_edit) = (false, false);
+        Self { path, old, new, diff, origin, moved_to, goes_on, replaces, settles_edit }
+    }
+
+    /// The pending patch afterwards; a new one has no id until it is inserted.
     pub(crate) fn now(&self) -> Option<&Patch> {
         if self.is_idle() { self.old.as_deref() } else { self.new.as_deref() }
     }
@@ -56,25 +75,30 @@ impl Step {
         }
     }
 
-    /// The patch that is replaced or withdrawn.
-    pub(crate) fn superseded(&self) -> Option<PatchId> {
-        self.old.as_ref().filter(|_| !self.is_idle()).map(|old| old.id)
+    /// The patch of which the new one is a revision.
+    pub(crate) fn before(&self) -> Option<&Patch> {
+        let new = self.new.as_ref().filter(|_| !self.is_idle())?;
+        [&self.old, &self.origin]
+            .into_iter()
+            .find_map(|patch| patch.as_deref())
+            .filter(|it| it.id == new.id)
     }
 
-    /// Whether the replaced patch can be shown afterwards: what the agent proposed and the reviewer
-    /// edited, and an edit that the agent replaced.
-    pub(crate) fn keeps_old(&self) -> bool {
-        let is_edited = |patch: &Option<Box<Patch>>| patch.as_ref().is_some_and(|it| it.edited);
-        is_edited(&self.old) != is_edited(&self.new)
+    /// The patch that is withdrawn.
+    pub(crate) fn withdrawn(&self) -> Option<&Patch> {
+        self.old.as_deref().filter(|_| self.new.is_none() && !self.goes_on)
     }
 
-    /// The contents to which both the old and the new patch refer, usually the base. Their references
-    /// are left as they are counted.
-    pub(crate) fn taken_over(&self) -> Vec<Digest> {
-        let (Some(old), Some(new)) = (&self.old, &self.new) else { return Vec::new() };
-        if self.keeps_old() {
-            return Vec::new();
-        }
+    /// Whether what is replaced or withdrawn can be shown afterwards in any case: what the agent
+    /// proposed and the reviewer edited, and an edit that the agent replaced.
+    pub(crate) fn is_edit_replaced(&self) -> bool {
+        let is_edited = |patch: Option<&Patch>| patch.is_some_and(|it| it.edited);
+        is_edited(self.before().or(self.withdrawn())) != is_edited(self.new.as_deref())
+    }
+
+    /// The contents to which both a revision and the one before refer, usually the base.
+    pub(crate) fn shared(&self) -> Vec<Digest> {
+        let (Some(old), Some(new)) = (self.before(), &self.new) else { return Vec::new() };
         let mut held = old.contents();
         let mut take = |digest: &Digest| {
             let at = held.iter_mut().find(|held| held.is_some_and(|held| held.0 == *digest));
@@ -103,16 +127,28 @@ pub(crate) fn has_raced(
     Ok(counters.is_none_or(|counters| counters.generation != generation))
 }
 
-/// Numbers the revision of each new patch: one more than that of the patch that it replaces.
-pub(crate) fn number_revisions(view: &View<'_>, steps: &mut [Step]) {
-    let revision_of = |path: &RelPath| step_at(steps, path)?.old.as_ref().map(|old| old.revision);
-    let moved = view.moved.iter().filter_map(|(from, to)| Some((to, revision_of(from)?)));
-    let moved: HashMap<&RelPath, u32> = moved.collect();
-    for step in steps {
-        let before = step.old.as_ref().map(|old| old.revision);
-        let before = before.or_else(|| moved.get(&step.path).copied());
-        if let Some(new) = &mut step.new {
-            new.revision = before.map_or(1, |before| before.saturating_add(1));
+/// Makes each new patch a revision of the one that is pending at its path, or else of the one whose file
+/// moved there and left nothing behind. `origins` has the path at which the pending patch of a moved
+/// file is, by where the file is now.
+pub(crate) fn go_on(steps: &mut [Step], origins: &BTreeMap<RelPath, RelPath>) {
+    for (to, from) in origins {
+        let place = |path| steps.binary_search_by(|step: &Step| step.path.cmp(path)).ok();
+        let (Some(from), Some(to)) = (place(from), place(to)) else { continue };
+        let is_left = steps[from].new.is_none() && steps[from].moved_to.is_none();
+        if !is_left || steps[to].new.is_none() || steps[from].old.is_none() {
+            continue;
+        }
+        steps[from].moved_to = Some(steps[to].path.clone());
+        if steps[to].old.is_none() {
+            steps[from].goes_on = true;
+            steps[to].origin = steps[from].old.clone();
+        }
+    }
+    for step in steps.iter_mut().filter(|step| !step.is_idle()) {
+        let before = step.old.as_ref().or(step.origin.as_ref());
+        if let (Some(before), Some(new)) = (before, &mut step.new) {
+            new.id = before.id;
+            new.revision = before.revision.saturating_add(1);
         }
     }
 }

@@ -35,8 +35,8 @@ pub(crate) struct View<'a> {
     targets: BTreeMap<RelPath, RelPath>,
     /// The paths at which planned patches create a file, in order.
     brought: BTreeSet<RelPath>,
-    /// Pending creates that moved: their new path by their old one.
-    pub(crate) moved: HashMap<RelPath, RelPath>,
+    /// Pending creates that moved: the path that they have in the store, by where they are now.
+    pub(crate) origins: BTreeMap<RelPath, RelPath>,
     /// What the store has at each path that was asked for, read once: the commit checks that the
     /// session has not changed since.
     seen: RefCell<HashMap<RelPath, At>>,
@@ -66,6 +66,8 @@ pub(crate) struct View<'a> {
     pub(crate) refreshed: Vec<(PatchId, RelPath)>,
     /// Whether the reviewer plans the change, and not the agent.
     pub(crate) is_reviewers: bool,
+    /// Whether a reviewer's edit was lost at any path, once that was asked for.
+    pub(crate) has_lost_edits: Cell<Option<bool>>,
     /// Whether a symbolic link was planned.
     pub(crate) plans_link: bool,
     /// Whether a pending patch in the store brings one, once that was asked for.
@@ -150,7 +152,7 @@ impl<'a> View<'a> {
             planned: BTreeMap::new(),
             targets: BTreeMap::new(),
             brought: BTreeSet::new(),
-            moved: HashMap::new(),
+            origins: BTreeMap::new(),
             seen: RefCell::default(),
             all: None,
             bases: HashMap::new(),
@@ -165,6 +167,7 @@ impl<'a> View<'a> {
             unproven: BTreeSet::new(),
             refreshed: Vec::new(),
             is_reviewers: false,
+            has_lost_edits: Cell::new(None),
             plans_link: false,
             has_links: Cell::new(None),
         }

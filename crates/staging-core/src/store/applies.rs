@@ -108,9 +108,11 @@ pub(crate) fn named(connection: &Connection, request: &RequestId) -> Result<Opti
     })
 }
 
-/// The patches of an apply, by path.
+/// The patches of an apply, by path. One that was rewritten after an undo is named by the id that it
+/// had when it was applied.
 fn patches(connection: &Connection, apply: ApplyId) -> Result<Vec<PatchId>> {
-    let statement = "SELECT patch FROM apply_patches JOIN patches ON patches.id = patch
+    let statement = "SELECT coalesce(revision_of, patch)
+         FROM apply_patches JOIN patches ON patches.id = patch
          WHERE apply_patches.apply = ?1 ORDER BY path";
     rows(connection, statement, [apply], |row| Ok(row.get(0)?))
 }
@@ -226,10 +228,12 @@ pub(crate) fn is_own(connection: &Connection, apply: ApplyId) -> Result<bool> {
     column(connection, apply, "SELECT own FROM applies WHERE id = ?1")
 }
 
-/// The applies that a patch was in, oldest first; an undo is not among them.
+/// The applies that a patch or an earlier revision of it was in, oldest first; an undo is not among
+/// them.
 pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<PatchApply>> {
     let statement = "SELECT id, nullif(state, 'started'), approval, agent, rule FROM applies
-         WHERE undoes IS NULL AND id IN (SELECT apply FROM apply_patches WHERE patch = ?1)
+         WHERE undoes IS NULL AND id IN (SELECT apply FROM apply_patches WHERE patch = ?1
+             OR patch IN (SELECT id FROM patches WHERE revision_of = ?1))
          ORDER BY id";
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, approval(row, 2)?));
     let applies = rows(connection, statement, [patch], read)?;
@@ -248,7 +252,8 @@ pub(crate) fn undo_of(
 ) -> Result<Option<ApplyId>> {
     let statement = "SELECT coalesce(
              (SELECT max(id) FROM applies WHERE undoes = ?1 AND state = 'committed'
-                 AND id IN (SELECT apply FROM apply_patches WHERE patch = ?2)),
+                 AND id IN (SELECT apply FROM apply_patches WHERE patch = ?2
+                     OR patch IN (SELECT id FROM patches WHERE revision_of = ?2))),
              (SELECT undone_by FROM applies WHERE id = ?1))";
     Ok(row(connection, statement, (apply, patch), |row| Ok(row.get(0)?))?.flatten())
 }

@@ -23,6 +23,7 @@ pub(crate) mod last_decision;
 pub(crate) mod log;
 pub(crate) mod meta;
 pub(crate) mod patches;
+pub(crate) mod proposed;
 mod reserve;
 pub(crate) mod rules;
 mod schema;

@@ -8,7 +8,7 @@ use crate::comment::LineComment;
 use crate::decision::Decision;
 use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
-use crate::patch::{DiffSummary, DiscardReason, Patch, PatchState};
+use crate::patch::{DiffSummary, DiscardReason, Patch};
 use crate::risk::of_row::of_old_row;
 use crate::signature::Signature;
 use crate::signing::patch_signature;
@@ -21,21 +21,23 @@ use crate::store::{contents, decisions};
 use crate::time::Age;
 
 /// A statement that selects whole patches, as [`patch`] reads them.
-macro_rules! select {
+macro_rules! select_patch {
     ($rest:literal) => {
         concat!(
             "SELECT id, session, path, rename_to, operation, state, reason, reason_text, lapsed,
              revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode,
              base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode,
              staged_bytes, strategy, added, removed, full_replace, binary, remarks, created_ms,
-             updated_ms, apply, kept, batch, risks, comments, edited FROM patches WHERE ",
+             updated_ms, apply, kept, batch, risks, comments, edited, revision_of, by_reviewer
+             FROM patches WHERE ",
             $rest
         )
     };
 }
+pub(crate) use select_patch;
 
-/// The row as a patch; the numbers are places in what [`select`] selects.
-fn patch(row: &Row<'_>) -> Result<Patch> {
+/// The row as a patch; the numbers are places in what [`select_patch`] selects.
+pub(crate) fn patch(row: &Row<'_>) -> Result<Patch> {
     let mut patch = Patch {
         id: row.get(0)?,
         session: row.get(1)?,
@@ -50,6 +52,8 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
         lapsed: row.get(8)?,
         revision: row.get(9)?,
         edited: row.get(34)?,
+        revision_of: row.get(35)?,
+        by_reviewer: row.get(36)?,
         base: base(row)?,
         staged: staged(row)?,
         diff: DiffSummary {
@@ -115,12 +119,12 @@ fn staged(row: &Row<'_>) -> Result<Option<Fingerprint>> {
 }
 
 pub(crate) fn find(connection: &Connection, id: PatchId) -> Result<Option<Patch>> {
-    row(connection, select!("id = ?1 AND state <> 'prepared'"), [id], patch)
+    row(connection, select_patch!("id = ?1 AND state <> 'prepared'"), [id], patch)
 }
 
 /// Everything pending, by path.
 pub(crate) fn pending(connection: &Connection) -> Result<Vec<Patch>> {
-    rows(connection, select!("state = 'pending' ORDER BY path, id"), [], patch)
+    rows(connection, select_patch!("state = 'pending' ORDER BY path, id"), [], patch)
 }
 
 /// The paths that pending patches are about, and those they move files to.
@@ -132,8 +136,8 @@ pub(crate) fn pending_paths(connection: &Connection) -> Result<Vec<RelPath>> {
 
 /// Every session's pending patches from or to this path.
 pub(crate) fn on_path(connection: &Connection, path: &RelPath) -> Result<Vec<Patch>> {
-    let from = select!("state = 'pending' AND path = ?1");
-    let to = select!("state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1");
+    let from = select_patch!("state = 'pending' AND path = ?1");
+    let to = select_patch!("state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1");
     let mut found = rows(connection, from, [path.as_bytes()], patch)?;
     found.extend(rows(connection, to, [path.as_bytes()], patch)?);
     Ok(found)
@@ -141,7 +145,7 @@ pub(crate) fn on_path(connection: &Connection, path: &RelPath) -> Result<Vec<Pat
 
 /// A session's pending patches, by path.
 pub(crate) fn pending_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
-    let statement = select!("session = ?1 AND state = 'pending' ORDER BY path");
+    let statement = select_patch!("session = ?1 AND state = 'pending' ORDER BY path");
     rows(connection, statement, [session], patch)
 }
 
@@ -151,7 +155,7 @@ pub(crate) fn at_path(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Option<Patch>> {
-    let statement = select!("session = ?1 AND path = ?2 AND state = 'pending'");
+    let statement = select_patch!("session = ?1 AND path = ?2 AND state = 'pending'");
     row(connection, statement, (session, path.as_bytes()), patch)
 }
 
@@ -161,8 +165,9 @@ pub(crate) fn at_target(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Option<Patch>> {
-    let statement =
-        select!("session = ?1 AND rename_to = ?2 AND rename_to IS NOT NULL AND state = 'pending'");
+    let statement = select_patch!(
+        "session = ?1 AND rename_to = ?2 AND rename_to IS NOT NULL AND state = 'pending'"
+    );
     row(connection, statement, (session, path.as_bytes()), patch)
 }
 
@@ -173,10 +178,10 @@ pub(crate) fn brought_below(
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
     let (from, to) = bounds_below(path);
-    let created = select!(
+    let created = select_patch!(
         "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3 AND operation = 'create'"
     );
-    let moved = select!(
+    let moved = select_patch!(
         "session = ?1 AND state = 'pending' AND rename_to IS NOT NULL
          AND rename_to > ?2 AND rename_to < ?3"
     );
@@ -204,7 +209,7 @@ pub(crate) fn freeing_below(
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
     let (from, to) = bounds_below(path);
-    let statement = select!(
+    let statement = select_patch!(
         "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3
          AND operation IN ('delete', 'rename')"
     );
@@ -228,13 +233,13 @@ pub(crate) fn sessions_at(
 /// The patches of an apply, by path.
 pub(crate) fn of_apply(connection: &Connection, apply: ApplyId) -> Result<Vec<Patch>> {
     let statement =
-        select!("id IN (SELECT patch FROM apply_patches WHERE apply = ?1) ORDER BY path");
+        select_patch!("id IN (SELECT patch FROM apply_patches WHERE apply = ?1) ORDER BY path");
     rows(connection, statement, [apply], patch)
 }
 
 /// The patches of an apply that are on the disk by it, by path: those that no undo undid.
 pub(crate) fn applied_by(connection: &Connection, apply: ApplyId) -> Result<Vec<Patch>> {
-    let statement = select!(
+    let statement = select_patch!(
         "id IN (SELECT patch FROM apply_patches WHERE apply = ?1)
          AND state = 'applied' AND apply = ?1 ORDER BY path"
     );
@@ -254,122 +259,10 @@ pub(crate) fn of_undo(
     }
 }
 
-/// How a row is inserted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Inserted<'o> {
-    /// As a pending patch.
-    Pending,
-    /// As one that no query finds until [`list_prepared`] makes it pending; with the name of the
-    /// process that is to do so.
-    Prepared(&'o str),
-}
-
-/// Inserts a patch; its id is ignored.
-pub(crate) fn insert(
-    connection: &Connection,
-    patch: &Patch,
-    inserted: Inserted<'_>,
-) -> Result<PatchId> {
-    let (state, owner) = match inserted {
-        Inserted::Pending => (PatchState::Pending.as_str(), None),
-        Inserted::Prepared(owner) => ("prepared", Some(owner)),
-    };
-    let base = patch.base.as_ref();
-    let staged = patch.staged.as_ref();
-    let remarks = match patch.diff.remarks.as_slice() {
-        [] => None,
-        some => Some(to_json(&some, "a patch's remarks")?),
-    };
-    let risks = match patch.diff.risks.as_slice() {
-        [] => String::new(),
-        some => to_json(&some, "a patch's risks")?,
-    };
-    change(
-        connection,
-        "INSERT INTO patches(session, path, rename_to, operation, batch, revision,
-         base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
-         base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, strategy,
-         added, removed, full_replace, binary, remarks, created_ms, updated_ms, state,
-         reason_text, risks, edited)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
-        params![
-            patch.session,
-            patch.path.as_bytes(),
-            patch.rename_to.as_ref().map(RelPath::as_bytes),
-            patch.operation,
-            patch.batch,
-            patch.revision,
-            base.map(|base| base.content.digest.as_bytes()),
-            base.map(|base| base.content.mode),
-            base.map(|base| sql(base.content.bytes)),
-            base.map(|base| base.modified_ns),
-            base.map(|base| sql(base.stat.inode)),
-            base.map(|base| sql(base.stat.device)),
-            base.map(|base| base.stat.changed_ns),
-            base.map(|base| base.stat.observed_ns),
-            staged.map(|staged| staged.digest.as_bytes()),
-            staged.map(|staged| staged.mode),
-            staged.map(|staged| sql(staged.bytes)),
-            patch.diff.strategy,
-            sql(patch.diff.added),
-            sql(patch.diff.removed),
-            patch.diff.full_replace,
-            patch.diff.binary,
-            remarks,
-            patch.created_at,
-            patch.updated_at,
-            state,
-            owner,
-            risks,
-            patch.edited,
-        ],
-    )?;
-    Ok(PatchId(from_sql(connection.last_insert_rowid())))
-}
-
-/// Makes prepared patches of one call pending, which are marked by its first one's id: those from
-/// one id to another one, as a part of a batch; how many there were. SQLite keeps in memory what one
-/// such statement changes, so the range should be short.
-pub(crate) fn list_prepared(
-    write: &Write<'_>,
-    first: PatchId,
-    ids: (PatchId, PatchId),
-    batch: PatchId,
-) -> Result<usize> {
-    let statement = "UPDATE patches SET state = 'pending', batch = ?2, reason_text = NULL,
-         created_ms = ?3, updated_ms = ?3
-         WHERE id BETWEEN ?4 AND ?5 AND batch = ?1 AND state = 'prepared'";
-    change(write, statement, (first, batch, write.now, ids.0, ids.1))
-}
-
-/// Removes prepared patches of an abandoned call with their references to contents; whether there
-/// were as many as `limit`.
-pub(crate) fn drop_prepared(write: &mut Write<'_>, first: PatchId, limit: usize) -> Result<bool> {
-    let statement = "DELETE FROM patches WHERE id IN (
-             SELECT id FROM patches WHERE batch = ?1 AND state = 'prepared' LIMIT ?2)
-         RETURNING base_digest, staged_digest";
-    let dropped = rows(write, statement, (first, limited(limit)), digests)?;
-    let are_more = dropped.len() == limit;
-    for needed in dropped {
-        release(write, needed)?;
-    }
-    Ok(are_more)
-}
-
-/// The calls that have prepared patches: the first one's id, and the process. That no patch but
-/// these is undecided and not pending is what makes the search short.
-pub(crate) fn unlisted(connection: &Connection) -> Result<Vec<(PatchId, String)>> {
-    let statement = "SELECT DISTINCT batch, reason_text FROM patches
-         WHERE state <> 'pending' AND decided_age_ms IS NULL AND state = 'prepared'
-         AND batch IS NOT NULL AND reason_text IS NOT NULL";
-    rows(connection, statement, [], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
 /// Patches that were discarded because their file changed or their session expired, and that
 /// nobody has refreshed or dismissed, by path.
 pub(crate) fn lapsed(connection: &Connection) -> Result<Vec<Patch>> {
-    rows(connection, select!("lapsed = 1 ORDER BY path, id"), [], patch)
+    rows(connection, select_patch!("lapsed = 1 ORDER BY path, id"), [], patch)
 }
 
 /// Whether there is any.
@@ -385,7 +278,7 @@ pub(crate) fn lapsed_after(connection: &Connection, id: PatchId) -> Result<Optio
 
 /// Those of a session, by path.
 pub(crate) fn lapsed_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
-    let statement = select!("lapsed = 1 AND session = ?1 ORDER BY path, id");
+    let statement = select_patch!("lapsed = 1 AND session = ?1 ORDER BY path, id");
     rows(connection, statement, [session], patch)
 }
 
@@ -395,7 +288,7 @@ pub(crate) fn lapsed_at(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
-    let statement = select!(
+    let statement = select_patch!(
         "lapsed = 1 AND path = ?2 AND session IN (SELECT id FROM sessions
          WHERE label = (SELECT label FROM sessions WHERE id = ?1)) ORDER BY id"
     );
@@ -405,7 +298,8 @@ pub(crate) fn lapsed_at(
 /// Records that a lapsed patch is refreshed or dismissed, with the reviewer's text; whether it was
 /// still lapsed.
 pub(crate) fn settle(write: &Write<'_>, id: PatchId, text: Option<&str>) -> Result<bool> {
-    let statement = "UPDATE patches SET lapsed = 0, reason_text = coalesce(?2, reason_text),
+    let statement =
+        "UPDATE patches SET lapsed = 0, edit_lost = 0, reason_text = coalesce(?2, reason_text),
          updated_ms = ?3 WHERE id = ?1 AND lapsed = 1";
     Ok(change(write, statement, (id, text, write.now))? == 1)
 }
@@ -448,10 +342,11 @@ pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
     decisions::note(write, id, Decision::Undone, None)
 }
 
-/// Whether an apply of this patch was undone, at least in part with this patch.
+/// Whether an apply of this patch, or of an earlier revision, was undone, at least in part with it.
 pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
     let statement = concat!(
-        "SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply WHERE patch = ?1 AND ",
+        "SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply
+         WHERE (patch = ?1 OR patch IN (SELECT id FROM patches WHERE revision_of = ?1)) AND ",
         was_undone!()
     );
     exists(connection, statement, [id])
@@ -459,7 +354,7 @@ pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
 
 /// Decided patches of sessions of this label whose decision no answer reports yet.
 pub(crate) fn unreported(connection: &Connection, label: &str) -> Result<Vec<Patch>> {
-    let statement = select!(
+    let statement = select_patch!(
         "unreported = 1 AND claimed_by IS NULL AND session IN (SELECT id FROM sessions WHERE label = ?1) ORDER BY id"
     );
     rows(connection, statement, [label], patch)
@@ -474,45 +369,66 @@ pub(crate) enum Needs<'c> {
     End { taken_over: &'c [Digest] },
 }
 
-/// Discards a pending patch that no apply holds; whether there was one.
+/// Discards a pending patch that no apply holds, unless its agent has rewritten it since it was read;
+/// whether there was one.
 pub(crate) fn discard(
     write: &mut Write<'_>,
-    id: PatchId,
+    patch: &Patch,
     reason: DiscardReason,
     text: Option<&str>,
     needs: Needs<'_>,
 ) -> Result<bool> {
     let keep = matches!(needs, Needs::Stay);
     let statement = "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3,
-         updated_ms = ?4, kept = ?5, lapsed = ?6, decided_age_ms = ?7,
+         updated_ms = ?4, kept = ?5, lapsed = ?6, decided_age_ms = ?7, edit_lost = ?8,
          lapsed_after = CASE WHEN ?6 THEN (SELECT max(id) FROM patches) END
-         WHERE id = ?1 AND state = 'pending' AND apply IS NULL
+         WHERE id = ?1 AND state = 'pending' AND apply IS NULL AND revision = ?9
          RETURNING base_digest, staged_digest";
-    let values = (id, reason, text, write.now, keep, reason.lapses(), write.age);
-    let Some(mut digests) = row(write, statement, values, digests)? else { return Ok(false) };
+    let is_edit_lost = !reason.is_by_person() && patch.carries_edit();
+    let values = params![
+        patch.id,
+        reason,
+        text,
+        write.now,
+        keep,
+        reason.lapses(),
+        write.age,
+        is_edit_lost,
+        patch.revision,
+    ];
+    let Some(digests) = row(write, statement, values, digests)? else { return Ok(false) };
     // What an agent replaces itself does not hide an earlier decision that it has not received.
     if reason.is_to_be_reported() {
-        decisions::note(write, id, Decision::by(reason), None)?;
+        decisions::note(write, patch.id, Decision::by(reason), None)?;
     }
     if let Needs::End { taken_over } = needs {
-        for taken in taken_over {
-            let held = digests.iter_mut().find(|held| held.as_ref() == Some(taken.as_bytes()));
-            if let Some(held) = held {
-                *held = None;
-            }
-        }
-        release(write, digests)?;
+        release_but(write, digests, taken_over)?;
     }
     Ok(true)
 }
 
-type Digests = [Option<[u8; 32]>; 2];
+/// Ends references to contents, except to these.
+pub(crate) fn release_but(
+    write: &mut Write<'_>,
+    mut digests: Digests,
+    taken_over: &[Digest],
+) -> Result<()> {
+    for taken in taken_over {
+        let held = digests.iter_mut().find(|held| held.as_ref() == Some(taken.as_bytes()));
+        if let Some(held) = held {
+            *held = None;
+        }
+    }
+    release(write, digests)
+}
 
-fn digests(row: &Row<'_>) -> Result<Digests> {
+pub(crate) type Digests = [Option<[u8; 32]>; 2];
+
+pub(crate) fn digests(row: &Row<'_>) -> Result<Digests> {
     Ok([row.get(0)?, row.get(1)?])
 }
 
-fn release(write: &mut Write<'_>, digests: Digests) -> Result<()> {
+pub(crate) fn release(write: &mut Write<'_>, digests: Digests) -> Result<()> {
     for digest in digests.into_iter().flatten() {
         let dead = contents::release(write, &Digest::from_bytes(digest))?;
         write.note_unreferenced(dead);

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use crate::error::{Result, StagingError};
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 10;
+pub(crate) const SCHEMA: u32 = 11;
 
 /// How long a statement waits for another process's transaction.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -242,6 +242,25 @@ const FROM_9: &str = "
 ALTER TABLE patches ADD COLUMN edited INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// What makes version 11 of version 10, in which a revision of a patch was another patch: a row is
+/// written over with each revision now, and what it proposed before goes to a row of its own. The rows
+/// of older versions stay as they are. What lapsed under them counts as a part of every set: the ids
+/// of their revisions do not show which patches were pending then.
+const FROM_10: &str = "
+ALTER TABLE patches ADD COLUMN revision_of INTEGER;
+ALTER TABLE patches ADD COLUMN by_reviewer INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE patches ADD COLUMN edit_lost INTEGER NOT NULL DEFAULT 0;
+UPDATE patches SET by_reviewer = edited WHERE state = 'pending';
+UPDATE patches SET lapsed_after = NULL WHERE lapsed = 1;
+CREATE INDEX earlier_revisions ON patches(revision_of) WHERE revision_of IS NOT NULL;
+CREATE INDEX lost_edits ON patches(path) WHERE edit_lost = 1;
+CREATE TRIGGER patch_revised AFTER UPDATE OF revision ON patches
+WHEN OLD.state = 'pending' AND NEW.state = 'pending' BEGIN
+    UPDATE sessions SET generation = generation + 1, pending_bytes = pending_bytes
+        + coalesce(NEW.staged_bytes, 0) - coalesce(OLD.staged_bytes, 0) WHERE id = NEW.session;
+END;
+";
+
 /// What makes version 4 of version 3, which removed no directories.
 const FROM_3: &str = "
 ALTER TABLE applies ADD COLUMN removed_dirs TEXT;
@@ -338,19 +357,20 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let steps: &[&str] = match version(&transaction)? {
-        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
+        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9, FROM_10],
         1 => &[
             FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7,
-            FROM_8, FROM_9,
+            FROM_8, FROM_9, FROM_10,
         ],
-        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
-        3 => &[FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
-        4 => &[FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
-        5 => &[FROM_5, FROM_6, FROM_7, FROM_8, FROM_9],
-        6 => &[FROM_6, FROM_7, FROM_8, FROM_9],
-        7 => &[FROM_7, FROM_8, FROM_9],
-        8 => &[FROM_8, FROM_9],
-        9 => &[FROM_9],
+        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9, FROM_10],
+        3 => &[FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9, FROM_10],
+        4 => &[FROM_4, FROM_5, FROM_6, FROM_7, FROM_8, FROM_9, FROM_10],
+        5 => &[FROM_5, FROM_6, FROM_7, FROM_8, FROM_9, FROM_10],
+        6 => &[FROM_6, FROM_7, FROM_8, FROM_9, FROM_10],
+        7 => &[FROM_7, FROM_8, FROM_9, FROM_10],
+        8 => &[FROM_8, FROM_9, FROM_10],
+        9 => &[FROM_9, FROM_10],
+        10 => &[FROM_10],
         SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
     };

@@ -2,8 +2,8 @@
 
 use rstest::rstest;
 use staging_core::{
-    ApplyRequest, Decision, DiscardReason, PatchState, Proposal, RiskKind, Selector, SetRisk,
-    StagingError,
+    ApplyRequest, Decision, DiscardReason, PatchState, Proposal, RiskKind, Selector, SessionId,
+    SetRisk, StagingError,
 };
 
 use crate::world::{World, delete, edit, path, rename, set_mode, write};
@@ -34,12 +34,13 @@ fn an_edit_is_a_revision_that_is_signed_shown_and_told() {
 
     let report = world.layer.take_decisions("agent").expect("read").expect("a decision");
     let [told] = &report.decided[..] else { panic!("one decision: {report:?}") };
-    let expected = (id, Decision::Edited, Some(edited.id));
-    assert_eq!((told.patch.id, told.decision, told.replaced_by), expected);
-    let told = [told.patch.clone()];
+    assert_eq!((told.patch.id, told.decision, told.replaced_by), (id, Decision::Edited, None));
+    assert_eq!((edited.id, told.patch.revision), (id, 2), "the patch keeps its id");
+    let earlier = world.layer.earlier_revisions(id).expect("kept");
+    assert_eq!(earlier[0].reason, Some(DiscardReason::Edited));
     let mut diff = Vec::new();
     let options = Default::default();
-    world.layer.write_diff(&told, &options, &mut diff).expect("what the agent wrote is kept");
+    world.layer.write_diff(&earlier, &options, &mut diff).expect("what the agent wrote is kept");
 
     world.layer.apply(&ApplyRequest::default()).expect("applied");
     assert_eq!(world.disk("a").as_deref(), Some("1\n2\n"));
@@ -66,7 +67,7 @@ fn the_mode_and_the_name_stay() {
 }
 
 #[rstest]
-#[case::replaced(|w: &World, s| { w.write(s, "a", "3\n"); }, "discarded (superseded)")]
+#[case::replaced(|w: &World, s| { w.write(s, "a", "3\n"); }, "is at revision 2, not 1")]
 #[case::rejected(|w: &World, _| { w.layer.discard(&[], None).expect("rejected"); }, "rejected")]
 #[case::applied(|w: &World, _| { w.layer.apply(&ApplyRequest::default()).expect("ok"); }, "applied")]
 #[case::stale(|w: &World, _| w.put("a", "by hand\n"), "discarded (stale)")]
@@ -127,12 +128,14 @@ fn an_agent_that_replaces_an_edit_is_shown_to_do_so() {
     let whole = world.write(s, "a", "1\nII\n").patch.expect("pending");
     assert!(!whole.edited);
     let risk = whole.diff.risks.iter().find(|risk| risk.kind == RiskKind::EditReplaced);
-    let detail = format!("your edit was {}", mine.id);
+    let earlier = world.layer.earlier_revisions(mine.id).expect("kept");
+    let detail = format!("your edit was {}", earlier[1].id);
     assert_eq!(risk.expect("it is a risk").detail.as_deref(), Some(&*detail));
     let lines: Vec<String> = SetRisk::of(&world.pending()).iter().map(SetRisk::line).collect();
     assert_eq!(lines, [format!("risk: replaces your edit (1): `a` ({detail})")]);
 
-    let kept = world.layer.patch(mine.id).expect("known");
+    let kept = earlier[1].clone();
+    assert_eq!((kept.edited, kept.revision, kept.revision_of), (true, 2, Some(id)));
     assert_eq!((kept.state, kept.reason), (PatchState::Discarded, Some(DiscardReason::Superseded)));
     let mut diff = Vec::new();
     world.layer.write_diff(&[kept], &Default::default(), &mut diff).expect("it can be shown");
@@ -175,10 +178,77 @@ fn an_edit_survives_a_refresh() {
     assert_eq!(world.read(s, "a"), Some(text("I", "2")));
 }
 
-/// The patch as an agent that never edits has it: the content is not kept.
-#[test]
-fn an_agents_own_revisions_are_not_kept() {
+/// What an agent withdraws, or loses because its file changes, it cannot propose again without the
+/// reviewer's edit being named.
+#[rstest]
+#[case::withdrawn(|w: &World, s| { w.write(s, "a", "one\ntwo\n"); }, 0)]
+#[case::replaced_and_withdrawn(|w: &World, s| {
+    w.write(s, "a", "3\n");
+    w.write(s, "a", "one\ntwo\n");
+}, 1)]
+#[case::withdrawn_twice(|w: &World, s| {
+    for text in ["one\ntwo\n", "3\n", "one\ntwo\n"] {
+        w.write(s, "a", text);
+    }
+}, 0)]
+#[case::stale(|w: &World, s| {
+    w.put("a", "by hand\n");
+    w.layer.propose(s, write("a", "3\n")).expect_err("it is stale");
+}, 0)]
+#[case::expired(|w: &World, _| {
+    w.store().execute("UPDATE sessions SET expires_age_ms = -1", []).expect("a day later");
+    w.layer.sweep(std::time::Duration::from_secs(60)).expect("swept");
+}, 0)]
+fn an_edit_that_is_lost_is_named_by_the_next_proposal(
+    #[case] lose: fn(&World, SessionId),
+    #[case] earlier: usize,
+) {
     let (world, s, id) = world();
-    world.write(s, "a", "2\ntwo\n");
-    assert!(!world.layer.patch(id).expect("known").content_kept);
+    let (patch, _) = world.layer.to_edit(id).expect("a text");
+    world.layer.edit(&patch, b"1\n2\n").expect("staged");
+    lose(&world, s);
+    assert!(world.pending().is_empty());
+    let s = world.session("agent");
+    let edit = match earlier {
+        0 => id,
+        earlier => world.layer.earlier_revisions(id).expect("kept")[earlier].id,
+    };
+    let details = |patch: &staging_core::Patch| -> Vec<Option<String>> {
+        let of_edits = |risk: &&staging_core::Risk| risk.kind == RiskKind::EditReplaced;
+        patch.diff.risks.iter().filter(of_edits).map(|risk| risk.detail.clone()).collect()
+    };
+    let named = [Some(format!("your edit was {edit}"))];
+    for text in ["4\n", "5\n"] {
+        let again = world.write(s, "a", text).patch.expect("pending");
+        assert_eq!(details(&again), named, "{text}");
+    }
+    // What a person decides settles it.
+    world.layer.discard(&[Selector::Session(s)], None).expect("rejected");
+    let settled = world.write(s, "a", "6\n").patch.expect("pending");
+    assert_eq!(details(&settled), []);
+}
+
+/// The reviewer's own text is not reported as lost.
+#[test]
+fn an_agent_that_withdraws_an_edit_and_proposes_its_text_has_it() {
+    let (world, s, id) = world();
+    let (patch, _) = world.layer.to_edit(id).expect("a text");
+    world.layer.edit(&patch, b"1\n2\n").expect("staged");
+    world.write(s, "a", "one\ntwo\n");
+    let again = world.write(s, "a", "1\n2\n").patch.expect("pending");
+    assert!(again.edited && again.diff.risks.is_empty(), "{again:?}");
+}
+
+#[test]
+fn an_edit_that_moves_into_the_place_of_another_patch_is_still_the_reviewers() {
+    let world = World::new();
+    world.put("b", "old\n");
+    let s = world.session("agent");
+    let id = world.write(s, "a", "1\n").patch.expect("pending").id;
+    let (patch, _) = world.layer.to_edit(id).expect("a text");
+    world.layer.edit(&patch, b"2\n").expect("staged");
+    world.layer.propose(s, delete("b")).expect("staged");
+    world.layer.propose(s, rename("a", "b")).expect("staged");
+    let [moved] = &world.pending()[..] else { panic!("one patch") };
+    assert!(moved.edited && moved.path == path("b"), "{moved:?}");
 }

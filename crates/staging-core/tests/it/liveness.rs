@@ -54,8 +54,6 @@ struct Part {
     content: u8,
     /// The number of the patch, over all sessions.
     number: u64,
-    /// Whether it superseded another patch.
-    is_revision: bool,
 }
 
 type Pending = BTreeMap<&'static str, Part>;
@@ -105,8 +103,7 @@ impl Model {
             return false;
         };
         let pending = &self.open[label].0;
-        let was_there =
-            |part: &Part| part.is_revision || lapsed.values().any(|after| part.number <= *after);
+        let was_there = |part: &Part| lapsed.values().any(|after| part.number <= *after);
         pending.is_empty() || pending.values().any(was_there)
     }
 
@@ -140,8 +137,9 @@ fn take(world: &World, model: &mut Model, step: &Step) {
                 pending.remove(FILES[file]);
             } else if before.is_none_or(|before| before.content != content) {
                 model.newest += 1;
-                let (number, is_revision) = (model.newest, before.is_some());
-                pending.insert(FILES[file], Part { base, content, number, is_revision });
+                // A revision keeps the number of its patch; the one before gets the new one.
+                let number = before.map_or(model.newest, |before| before.number);
+                pending.insert(FILES[file], Part { base, content, number });
             }
         }
         Step::Reject(label) => {

@@ -23,6 +23,7 @@ mod propose;
 mod recover;
 mod refresh;
 mod review;
+mod revisions;
 mod risks;
 #[cfg(unix)]
 mod rules;

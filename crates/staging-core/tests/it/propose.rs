@@ -35,17 +35,21 @@ fn a_write_to_an_absent_file_is_a_create_with_the_mode_of_new_files() {
 }
 
 #[test]
-fn a_second_write_supersedes_and_keeps_the_first_base() {
+fn a_second_write_is_a_revision_and_keeps_the_id_and_the_first_base() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
     let first = world.write(s, "a", "one\n").patch.expect("pending");
     let second = world.write(s, "a", "two\n");
-    assert_eq!(second.superseded, Some(first.id));
+    assert_eq!(second.superseded, None);
     let second = second.patch.expect("pending");
-    assert_eq!((second.revision, &second.base), (2, &first.base));
-    let old = world.layer.patch(first.id).expect("kept in the history");
+    assert_eq!((second.id, second.revision, &second.base), (first.id, 2, &first.base));
+    let [old] = &world.layer.earlier_revisions(first.id).expect("kept in the history")[..] else {
+        panic!("one earlier revision")
+    };
     assert_eq!((old.state, old.reason), (PatchState::Discarded, Some(DiscardReason::Superseded)));
+    assert_eq!((old.revision, old.revision_of), (1, Some(first.id)));
+    assert_eq!((old.signature, old.staged), (first.signature, first.staged));
     assert_eq!(world.read(s, "a").as_deref(), Some("two\n"));
 }
 

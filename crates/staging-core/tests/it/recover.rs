@@ -104,7 +104,8 @@ fn an_apply_that_never_reached_the_disk_is_rolled_back_and_frees_its_patches() {
     die_in_apply(&world, "", false);
     // A change of a patch that an apply holds recovers first.
     let second = world.write(s, "a", "more\n");
-    assert_eq!(second.superseded, Some(patch.id));
+    let second = second.patch.expect("pending");
+    assert_eq!((second.id, second.revision), (patch.id, 2));
     world.layer.apply(&ApplyRequest::default()).expect("applied");
     assert_eq!(world.disk("a").as_deref(), Some("more\n"));
 }

@@ -107,7 +107,8 @@ fn a_superseded_patch_cannot_be_refreshed() {
     let first = world.write(s, "a", "1\n").patch.expect("pending").id;
     world.write(s, "a", "2\n");
     world.layer.discard(&[], None).expect("rejected");
-    let error = world.layer.refresh(first).expect_err("its agent replaced it");
+    let earlier = world.layer.earlier_revisions(first).expect("kept")[0].id;
+    let error = world.layer.refresh(earlier).expect_err("its agent replaced it");
     assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
 }
 

@@ -250,7 +250,7 @@ fn many_small_patches_are_within_the_limits_together() {
 }
 
 #[test]
-fn what_a_person_has_rejected_or_undone_is_not_approved_by_a_rule() {
+fn what_a_person_has_rejected_edited_or_undone_is_not_approved_by_a_rule() {
     let world = populated();
     let mut runner = RuleRunner::new(rules());
     propose(&world, "agent", vec![edit("docs/a.md", "2", "two")]);

@@ -49,7 +49,11 @@ fn concurrent_writers_of_one_session_lose_no_write() {
     assert_eq!(shared.revision as usize, writers * rounds, "each write replaced one before it");
     assert!(world.layer.verify_log().expect("checked").is_intact());
     // Every referenced content is stored, and no other.
-    assert_eq!(world.blobs(), 2, "`1` and the last shared content");
+    let earlier = world.layer.earlier_revisions(shared.id).expect("kept");
+    assert_eq!(earlier.len(), writers * rounds - 1, "under one id");
+    let kept = earlier.iter().filter(|patch| patch.content_kept).count();
+    assert_eq!(kept, 10, "the newest");
+    assert_eq!(world.blobs(), 2 + kept, "`1`, the last shared content, and those");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn an_approval_of_what_was_replaced_since_is_refused() {
     let mut client = Client::new(&stage);
     let first = client.ok("write_file", json!({"path": "a.txt", "content": "first\n"}));
     let second = client.ok("write_file", json!({"path": "a.txt", "content": "second\n"}));
-    assert!(second.contains("It replaces p1."), "{second}");
+    assert!(second.contains("Staged p1 ") && second.contains("revision 2"), "{second}");
     stage.run(approval(&first)).expect(4);
     assert!(!stage.path("a.txt").exists());
     stage.run(approval(&second)).expect(0);

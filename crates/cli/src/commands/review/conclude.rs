@@ -130,7 +130,7 @@ fn report_applied(context: &Context<'_>, report: &ApplyReport) {
 fn reject(context: &Context<'_>, rejected: &[(&Patch, Option<&str>)]) -> Option<Failure> {
     let (mut left, mut kind) = (Vec::new(), None);
     for (patch, reason) in rejected {
-        match context.layer.discard(&[Selector::Patch(patch.id)], *reason) {
+        match context.layer.discard(&[Selector::seen(patch)], *reason) {
             Ok(_) => {
                 let printed = context.console.report(&format!("rejected {}\n", line(patch)));
                 context.warn_unreported(printed, "the patch is rejected");

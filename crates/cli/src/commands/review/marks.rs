@@ -28,6 +28,8 @@ pub(super) struct Marks {
 /// What has happened to a patch of the review meanwhile.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
+    /// It has another revision than was shown, and no mark.
+    Rewritten { patch: PatchId, revision: u32, was_marked: bool },
     /// Another one has taken its place, and has no mark.
     Replaced { old: PatchId, new: PatchId, was_marked: bool },
     /// It is decided, or stale.
@@ -89,7 +91,7 @@ impl Marks {
     }
 
     /// Compares with what is pending in the sessions of the patches now. The first patch that was
-    /// replaced by another is the current one then.
+    /// rewritten, or replaced by another, is the current one then.
     pub(super) fn renew(&mut self, pending: &[Patch]) -> Vec<Change> {
         let mut changes = Vec::new();
         let (mut kept, mut at) = (Vec::with_capacity(self.items.len()), self.at);
@@ -98,14 +100,18 @@ impl Marks {
             let old = &item.patch;
             let is_successor =
                 |patch: &&Patch| patch.session == old.session && patch.path == old.path;
-            if !pending.iter().any(|patch| patch.id == old.id) {
-                let Some(new) = pending.iter().find(is_successor) else {
+            let now = pending.iter().find(|patch| patch.id == old.id);
+            if now.is_none_or(|now| now.revision != old.revision) {
+                let Some(new) = now.or_else(|| pending.iter().find(is_successor)) else {
                     changes.push(Change::Gone(old.id));
                     at -= usize::from(index < self.at);
                     continue;
                 };
-                let was_marked = item.mark.is_some();
-                changes.push(Change::Replaced { old: old.id, new: new.id, was_marked });
+                let (old, was_marked) = (old.id, item.mark.is_some());
+                changes.push(match new.id == old {
+                    true => Change::Rewritten { patch: old, revision: new.revision, was_marked },
+                    false => Change::Replaced { old, new: new.id, was_marked },
+                });
                 first_replaced.get_or_insert(kept.len());
                 item = Item { patch: new.clone(), mark: None };
             }

@@ -155,7 +155,7 @@ pub(super) struct Read {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Selected {
-    /// A patch (`p1`), a session (`s1`), or a session's label.
+    /// A patch (`p1`), a patch at a revision (`p1@2`), a session (`s1`), or a session's label.
     Named(String),
     /// A path, or an exception.
     By(SelectedBy),

@@ -1,6 +1,6 @@
 //! What reviewers read: what is pending, its diff, and the log.
 
-use staging_core::{DiffOptions, SetRisk};
+use staging_core::{DiffOptions, Selector, SetRisk};
 
 use super::params::{AskApply, Diff, Events, Show};
 use super::protocol::body;
@@ -52,9 +52,9 @@ impl Server {
     pub(super) async fn show(&self, Show { patch: id }: Show) -> Answered {
         self.import_all().await;
         self.reading(move |layer| {
-            let patch = in_any_state(layer, id)?;
-            let applies = layer.applies_of(id)?;
-            Ok(body(&view(layer, &patch, &applies)?))
+            let patch = in_any_state(layer, &Selector::Patch(id))?;
+            let (applies, earlier) = (layer.applies_of(id)?, layer.earlier_revisions(id)?);
+            Ok(body(&view(layer, &patch, &applies, &earlier)?))
         })
         .await
     }
