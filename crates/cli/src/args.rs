@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use staging_core::{ApplyId, Digest, PatchId, Signature, Timestamp};
 
+use crate::completing::Shell;
 use crate::examples;
 use crate::selection_args::{SelectionArgs, SelectionWords};
 
@@ -114,6 +115,7 @@ pub(crate) enum Command {
     #[command(after_help = examples::EXEC)]
     Exec(Exec),
     /// Show what is pending, and the signatures that approve it
+    #[command(after_help = examples::STATUS)]
     Status {
         /// Print one line for prompts and status bars, like `3 patches +64 -41, 1 stale`, and nothing
         /// when nothing is pending. Reads what is recorded, without a look at the files
@@ -170,6 +172,7 @@ pub(crate) enum Command {
     #[command(after_help = examples::UNDO)]
     Undo(Undo),
     /// Apply again what was undone
+    #[command(after_help = examples::REDO)]
     Redo {
         /// The undone apply, like a1, for all that was undone of it, or an undo [default: the newest
         /// undo]
@@ -182,12 +185,14 @@ pub(crate) enum Command {
         yes: bool,
     },
     /// List what was applied and undone, the newest first
+    #[command(after_help = examples::APPLIES)]
     Applies {
         /// Only the newest N
         #[arg(short = 'n', long, value_name = "N")]
         max_count: Option<usize>,
     },
     /// Show the log of events
+    #[command(after_help = examples::LOG)]
     Log {
         /// Entries of patches (p1), applies (a1), or sessions (s1, or a label) [default: all
         /// entries]
@@ -206,6 +211,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Plugin(Plugin),
     /// Finish or roll back an interrupted apply, and remove its temporary files
+    #[command(after_help = examples::RECOVER)]
     Recover(Recover),
     /// Propose stale, expired or rejected patches again, merged with the current files
     #[command(after_help = examples::REFRESH)]
@@ -224,32 +230,50 @@ pub(crate) enum Command {
         apply_policy: bool,
     },
     /// Check the configuration, the state and this machine, and print what to do
+    #[command(after_help = examples::DOCTOR)]
     Doctor,
+    /// Print what a shell reads to complete commands, patches, sessions, applies and paths
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// The directory that the pages are written to [default: the main page, on standard output]
+        dir: Option<PathBuf>,
+    },
     /// Print the JSON Schema of the events that log and watch print, or of what `serve` speaks
+    #[command(after_help = examples::SCHEMA)]
     Schema {
         /// What to print
         #[arg(value_name = "OF", default_value = "events")]
         of: SchemaOf,
     },
     /// Remove leftovers of dead processes, expired history and unreferenced contents
+    #[command(after_help = examples::GC)]
     Gc {
         /// Print what would be removed, and change nothing
         #[arg(long)]
         dry_run: bool,
     },
     /// Serve an agent over the Model Context Protocol, on standard input and output
+    #[command(after_help = examples::MCP)]
     Mcp {
         /// The label of the session that the agent works in [default: one for each client]
         #[arg(long, value_name = "LABEL", env = "GREENROOM_SESSION", hide_env_values = true)]
         session: Option<String>,
     },
     /// Serve a program that runs agents: JSON-RPC, a message a line, on standard input and output
+    #[command(after_help = examples::SERVE)]
     Serve,
     /// Run one command for the tool of an MCP server, which asks for it on standard input
     #[command(name = "__run-command", hide = true)]
     Host,
     /// Stage what an agent's own tools are about to write; for the hook of an agent, with the call on
     /// standard input
+    #[command(after_help = examples::HOOK)]
     Hook(Hook),
     /// Change an agent's settings so that its writes are staged; shows the change and asks
     #[command(after_help = examples::INIT)]
@@ -580,12 +604,14 @@ impl Undo {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Session {
     /// List the open sessions, and those with patches that wait for a decision
+    #[command(after_help = examples::SESSION_LIST)]
     List {
         /// Also list sessions that ended, and those whose process ended
         #[arg(long)]
         all: bool,
     },
     /// Close a session and reject its pending patches, after a question
+    #[command(after_help = examples::SESSION_CLOSE)]
     Close {
         /// The session, an id or a label
         session: String,
@@ -597,6 +623,7 @@ pub(crate) enum Session {
         yes: bool,
     },
     /// List the commits that the session's commands have made, and write them for your repository
+    #[command(after_help = examples::SESSION_COMMITS)]
     Commits(SessionCommits),
 }
 
@@ -615,8 +642,10 @@ pub(crate) struct SessionCommits {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugin {
     /// List all strategies, bundled and allowed, and why one is not used
+    #[command(after_help = examples::PLUGIN_LIST)]
     List,
     /// Allow a library, with its current content, to be loaded in its own process
+    #[command(after_help = examples::PLUGIN_ALLOW)]
     Allow {
         /// The library
         path: PathBuf,
@@ -629,6 +658,7 @@ pub(crate) enum Plugin {
         in_process: bool,
     },
     /// Run the conformance kit on a library, in its own process
+    #[command(after_help = examples::PLUGIN_TEST)]
     Test {
         /// The library
         path: PathBuf,

@@ -92,6 +92,110 @@ Examples:
   greenroom watch
   greenroom watch --since 120 --json";
 
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  greenroom completions bash > ~/.local/share/bash-completion/completions/greenroom
+  greenroom completions zsh > ~/.zfunc/_greenroom
+  greenroom completions fish > ~/.config/fish/completions/greenroom.fish";
+
+pub(crate) const MAN: &str = "\
+Examples:
+  greenroom man | man -l -
+  greenroom man ~/.local/share/man/man1";
+
+pub(crate) const STATUS: &str = "\
+Examples:
+  greenroom status
+  greenroom status --short    one line, for a prompt or a status bar
+  greenroom status --json";
+
+pub(crate) const REDO: &str = "\
+Examples:
+  greenroom redo              what the newest undo undid
+  greenroom redo a4           all that was undone of an apply";
+
+pub(crate) const APPLIES: &str = "\
+Examples:
+  greenroom applies
+  greenroom applies -n 5";
+
+pub(crate) const LOG: &str = "\
+Examples:
+  greenroom log -n 20         the newest entries
+  greenroom log p3 a1         what happened to a patch and in an apply
+  greenroom log agent-1       what happened in a session
+  greenroom log --verify";
+
+pub(crate) const SESSION_LIST: &str = "\
+Examples:
+  greenroom session list
+  greenroom session list --all";
+
+pub(crate) const SESSION_CLOSE: &str = "\
+Examples:
+  greenroom session close agent-1
+  greenroom session close s3 --reason 'not needed any more' --yes";
+
+pub(crate) const SESSION_COMMITS: &str = "\
+Examples:
+  greenroom session commits agent-1
+  greenroom session commits agent-1 --output ../agent-1.bundle
+  greenroom session commits agent-1 --format-patch ../patches";
+
+pub(crate) const PLUGIN_LIST: &str = "\
+Example:
+  greenroom plugin list";
+
+pub(crate) const PLUGIN_ALLOW: &str = "\
+Example:
+  greenroom plugin allow ~/.local/lib/greenroom/libparagraphs.so --use";
+
+pub(crate) const PLUGIN_TEST: &str = "\
+Example:
+  greenroom plugin test target/release/libparagraphs.so";
+
+pub(crate) const RECOVER: &str = "\
+Examples:
+  greenroom recover           this workspace
+  greenroom recover --all     every workspace of yours, as at login
+  greenroom recover --acknowledge a3
+  greenroom recover --adopt   the state of the directory that was here before";
+
+pub(crate) const DOCTOR: &str = "\
+Examples:
+  greenroom doctor
+  greenroom doctor --quiet    only what is wrong
+  greenroom doctor --json";
+
+pub(crate) const SCHEMA: &str = "\
+Examples:
+  greenroom schema            the events of log and watch
+  greenroom schema serve";
+
+pub(crate) const GC: &str = "\
+Examples:
+  greenroom gc --dry-run
+  greenroom gc";
+
+pub(crate) const MCP: &str = "\
+`init` writes this into an agent's settings.
+
+Examples:
+  greenroom mcp
+  greenroom mcp --session agent-1";
+
+pub(crate) const SERVE: &str = "\
+Examples:
+  greenroom serve
+  greenroom serve --workspace ../project";
+
+pub(crate) const HOOK: &str = "\
+`init` writes this into an agent's settings.
+
+Examples:
+  greenroom hook claude-code < call.json
+  greenroom hook claude-code --stop";
+
 pub(crate) const INIT: &str = "\
 Examples:
   greenroom init claude-code
@@ -101,30 +205,52 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{Command, CommandFactory as _, Parser as _};
 
-    use super::*;
     use crate::args::Arguments;
 
+    /// The examples of every command that people run, with its name.
+    fn examples(command: &Command, above: &str, found: &mut Vec<(String, Vec<String>)>) {
+        for below in command.get_subcommands().filter(|one| !one.is_hide_set()) {
+            let name = format!("{above}{}", below.get_name());
+            if below.has_subcommands() {
+                examples(below, &format!("{name} "), found);
+                continue;
+            }
+            let text = below.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines = text.lines().filter_map(|line| line.strip_prefix("  greenroom "));
+            found.push((name, lines.map(str::to_owned).collect()));
+        }
+    }
+
+    /// The words of an example, without what a shell reads and what is said behind it.
+    fn words(example: &str) -> Vec<String> {
+        let quoted = example.split('\'').enumerate();
+        let one_word = |(at, part): (usize, &str)| match at % 2 {
+            0 => part.to_owned(),
+            _ => part.replace(' ', "_"),
+        };
+        let command: String = quoted.map(one_word).collect();
+        let command = command.split("  ").next().unwrap_or_default();
+        let command = command.split(['<', '>', '|']).next().unwrap_or_default();
+        command.split_whitespace().map(str::to_owned).collect()
+    }
+
     #[test]
-    fn every_example_is_a_command() {
-        let texts =
-            [PROPOSE, DIFF, SHOW, CAT, REVIEW, EDIT, APPLY, DISCARD, UNDO, REFRESH, WATCH, INIT];
-        let lines: Vec<&str> = texts
-            .iter()
-            .flat_map(|text| text.lines())
-            .filter_map(|line| line.strip_prefix("  greenroom "))
-            .collect();
-        assert_eq!(lines.len(), 37);
-        for line in lines {
-            // What it does stands behind the command; a shell reads the rest.
-            let command = line.split("  ").next().unwrap_or_default();
-            let command =
-                command.split(" < ").next().unwrap_or_default().replace("'use tabs'", "x");
-            let command = command.replace("'as agreed on Monday'", "x");
-            let command = command.replace("'this can be zero'", "x");
-            let words = std::iter::once("greenroom").chain(command.split_whitespace());
-            assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
+    fn every_command_has_examples_of_itself() {
+        let mut found = Vec::new();
+        examples(&Arguments::command(), "", &mut found);
+        assert!(found.len() > 25, "only {} commands are found", found.len());
+        for (name, examples) in found {
+            assert!(!examples.is_empty(), "`{name}` has no example");
+            let is_its_own = |line: &String| format!("{line} ").starts_with(&format!("{name} "));
+            assert!(examples.iter().all(is_its_own), "`{name}` has {examples:?}");
+            for example in examples {
+                let words = std::iter::once("greenroom".to_owned()).chain(words(&example));
+                if let Err(error) = Arguments::try_parse_from(words) {
+                    panic!("`{example}`: {error}");
+                }
+            }
         }
     }
 }

@@ -196,17 +196,27 @@ impl Location {
         }
     }
 
-    /// A path of the workspace as it is typed in the current directory.
+    /// A path of the workspace as it is typed in the current directory, for a message.
     pub(crate) fn typed(&self, path: &RelPath) -> String {
+        shown(self.typed_path(path))
+    }
+
+    /// The same for programs.
+    pub(crate) fn typed_path(&self, path: &RelPath) -> PathBuf {
         let path = self.root.join(path.to_path_buf());
         if !self.current.starts_with(&self.root) {
-            return shown(path);
+            return path;
         }
         let up = self.current.ancestors().position(|above| path.starts_with(above)).unwrap_or(0);
         let above = self.current.ancestors().nth(up).unwrap_or(&self.root);
         let mut typed: PathBuf = std::iter::repeat_n("..", up).collect();
         typed.push(path.strip_prefix(above).unwrap_or(&path));
-        if typed.as_os_str().is_empty() { ".".to_owned() } else { shown(typed) }
+        if typed.as_os_str().is_empty() { PathBuf::from(".") } else { typed }
+    }
+
+    /// Whether relative arguments begin at the workspace's root.
+    pub(crate) fn is_at_root(&self) -> bool {
+        self.current == self.root
     }
 
     /// The folder that relative arguments begin in; none for the workspace's root.

@@ -11,6 +11,7 @@ mod args;
 #[cfg(target_os = "linux")]
 mod base_commit;
 mod commands;
+mod completing;
 mod config_file;
 mod console;
 mod emphasis;
@@ -60,6 +61,12 @@ fn main() -> ExitCode {
         && keeper == commands::KEEPER
     {
         return capture::keep(descriptor);
+    }
+    let words: Vec<_> = std::env::args_os().collect();
+    if let [_, complete, rest @ ..] = words.as_slice()
+        && complete == completing::COMPLETE
+    {
+        return completing::complete(rest);
     }
     fail_at_the_file_size_limit();
     let arguments = match Arguments::try_parse() {

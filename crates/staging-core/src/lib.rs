@@ -78,6 +78,7 @@ mod ids;
 mod layer;
 mod locks;
 mod maintain;
+mod nameable;
 mod options;
 mod own_file;
 mod owner;
@@ -128,6 +129,9 @@ pub use maintain::states::{
     first_with_work, is_closed, known_states,
 };
 pub use maintain::sweep::{SweepPreview, SweepReport};
+pub use nameable::{
+    Nameable, NameableApply, NameablePatch, NameableSession, nameable, nameable_paths_of,
+};
 pub use options::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};

@@ -7,6 +7,7 @@ mod closing;
 mod comments;
 #[cfg(target_os = "linux")]
 mod commits;
+mod completing;
 #[cfg(target_os = "linux")]
 mod confined;
 #[cfg(target_os = "linux")]

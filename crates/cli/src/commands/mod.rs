@@ -13,6 +13,7 @@ mod commits;
 #[cfg(not(target_os = "linux"))]
 #[path = "commits_elsewhere.rs"]
 mod commits;
+mod completions;
 #[cfg(target_os = "linux")]
 mod confine;
 mod context;
@@ -42,6 +43,7 @@ mod layers;
 mod log;
 #[cfg(target_os = "linux")]
 mod make_view;
+mod man;
 mod mcp;
 mod options;
 mod plugin;
@@ -113,6 +115,8 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     match &arguments.command {
         Command::Plugin(plugin) => return plugin::run(plugin, &arguments.global, console),
         Command::Schema { of } => return schema::schema(*of, console),
+        Command::Completions { shell } => return completions::completions(*shell, console),
+        Command::Man { dir } => return man::man(dir.as_deref(), console),
         Command::Init(init) => return init::run(init, &arguments.global, console),
         Command::Recover(Recover { all: true, .. }) => {
             return recover::all(&arguments.global, console);
@@ -267,6 +271,8 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         Command::Watch { since, apply_policy } => watch::watch(context, *since, *apply_policy),
         // They need no layer, or open one of their own.
         Command::Doctor
+        | Command::Completions { .. }
+        | Command::Man { .. }
         | Command::Schema { .. }
         | Command::Mcp { .. }
         | Command::Serve

@@ -125,6 +125,8 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
         | Command::Plugin(_)
         | Command::Watch { .. }
         | Command::Doctor
+        | Command::Completions { .. }
+        | Command::Man { .. }
         | Command::Schema { .. }
         | Command::Mcp { .. }
         | Command::Serve

@@ -82,11 +82,13 @@ pub(crate) fn patch(row: &Row<'_>) -> Result<Patch> {
     Ok(patch)
 }
 
-fn required_path(row: &Row<'_>, at: usize) -> Result<RelPath> {
+/// The path in a column that has one.
+pub(crate) fn required_path(row: &Row<'_>, at: usize) -> Result<RelPath> {
     path(row, at)?.ok_or_else(|| StagingError::damaged_store("a patch has no path"))
 }
 
-fn path(row: &Row<'_>, at: usize) -> Result<Option<RelPath>> {
+/// The path in a column, if it has one.
+pub(crate) fn path(row: &Row<'_>, at: usize) -> Result<Option<RelPath>> {
     let bytes = row.get_ref(at)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
     Ok(bytes.map(RelPath::parse).transpose()?)
 }
