@@ -229,7 +229,8 @@ pub(crate) enum Command {
         #[arg(long)]
         apply_policy: bool,
     },
-    /// Check the configuration, the state and this machine, and print what to do
+    /// Say whether the agents are held back, check the configuration, the state and this machine, and
+    /// print what to do
     #[command(after_help = examples::DOCTOR)]
     Doctor,
     /// Print what a shell reads to complete commands, patches, sessions, applies and paths

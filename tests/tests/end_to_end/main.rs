@@ -38,6 +38,7 @@ mod plugins;
 mod policy;
 mod processes;
 mod protected;
+mod protecting;
 mod quiet;
 mod recovering;
 mod rejecting;

@@ -137,7 +137,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         console.remark(&note);
     }
     if matches!(arguments.command, Command::Doctor) {
-        return doctor::doctor(console, &arguments.global, &location);
+        return doctor::doctor(console, &location);
     }
     let settings = settings(&arguments.global, &location)?;
     if let Command::Mcp { session } = &arguments.command {

@@ -57,7 +57,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The defaults, with these of the layer.
-    pub(super) fn new(options: StagingOptions) -> Self {
+    pub(crate) fn new(options: StagingOptions) -> Self {
         Self {
             options,
             allows_yes_under_agents: false,

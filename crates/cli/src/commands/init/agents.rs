@@ -11,15 +11,25 @@ use crate::args::{Agent, agent_name};
 /// What `agents.toml` says about one agent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AgentSettings {
+pub(in crate::commands) struct AgentSettings {
+    /// The names of its program.
+    pub(in crate::commands) programs: Vec<String>,
     /// A variable that names the folder where the agent keeps the settings of a user.
-    pub(super) variable: Option<String>,
+    pub(in crate::commands) variable: Option<String>,
     /// That folder, below home, when the variable is not set.
-    pub(super) folder: String,
+    pub(in crate::commands) folder: String,
     /// Whether the agent reads settings of a workspace that are for one user alone.
     #[serde(default)]
-    pub(super) has_local: bool,
-    files: Vec<SettingsFile>,
+    pub(in crate::commands) has_local: bool,
+    pub(in crate::commands) files: Vec<SettingsFile>,
+    /// What undoes settings that are there, in any of the agent's files.
+    #[serde(default)]
+    pub(in crate::commands) overrides: Vec<Override>,
+    /// A file of the user's, beside the folder below home and in the one that the variable names, in
+    /// which the agent itself writes servers.
+    pub(in crate::commands) own_servers: Option<String>,
+    /// What no setting holds back.
+    pub(in crate::commands) not_held: Option<String>,
     #[serde(default)]
     notes: Vec<Note>,
 }
@@ -27,63 +37,63 @@ pub(super) struct AgentSettings {
 /// A settings file of an agent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SettingsFile {
+pub(in crate::commands) struct SettingsFile {
     /// Names below the workspace, or below the folder of the user that the agent keeps settings in;
     /// the first that is there is the one, else the last.
     names: BTreeMap<Scope, Vec<String>>,
     #[serde(default)]
-    pub(super) format: Format,
-    pub(super) wants: Vec<Want>,
+    pub(in crate::commands) format: Format,
+    pub(in crate::commands) wants: Vec<Wanted>,
     /// What the tool `run_command` needs, too.
     #[serde(default)]
-    pub(super) shell_wants: Vec<Want>,
+    pub(in crate::commands) shell_wants: Vec<Want>,
     /// What is added where the user has nothing in its place.
     #[serde(default)]
-    pub(super) offers: Vec<Offer>,
+    pub(in crate::commands) offers: Vec<Offer>,
     /// Keys beside which what is wanted would not count.
     #[serde(default)]
-    pub(super) unlike: Vec<Vec<String>>,
+    pub(in crate::commands) unlike: Vec<Vec<String>>,
     /// Whether the settings for oneself and the shared ones need it alike.
     #[serde(default)]
-    pub(super) is_common: bool,
+    pub(in crate::commands) is_common: bool,
 }
 
 /// A key of which only one value counts, in whatever file of the agent it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Offer {
-    pub(super) at: Vec<String>,
+pub(in crate::commands) struct Offer {
+    pub(in crate::commands) at: Vec<String>,
     /// The scopes in which it is added.
-    pub(super) scopes: Vec<Scope>,
-    pub(super) value: Value,
+    pub(in crate::commands) scopes: Vec<Scope>,
+    pub(in crate::commands) value: Value,
     /// What is reported of a file that has another value, after its name.
-    pub(super) kept: String,
+    pub(in crate::commands) kept: String,
 }
 
 impl Offer {
-    pub(super) fn want(&self) -> Want {
+    pub(in crate::commands) fn want(&self) -> Want {
         Want::Set { at: self.at.clone(), value: self.value.clone() }
     }
 }
 
 impl SettingsFile {
     /// Its names in a scope.
-    pub(super) fn names_in(&self, scope: Scope) -> &[String] {
+    pub(in crate::commands) fn names_in(&self, scope: Scope) -> &[String] {
         self.names.get(&scope).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
 /// A settings file under the names that it has in one scope.
 #[derive(Clone, Copy)]
-pub(super) struct Settings {
-    pub(super) names: &'static [String],
-    pub(super) file: &'static SettingsFile,
+pub(in crate::commands) struct Settings {
+    pub(in crate::commands) names: &'static [String],
+    pub(in crate::commands) file: &'static SettingsFile,
 }
 
 /// Whose settings are changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Scope {
+pub(in crate::commands) enum Scope {
     /// Those of the workspace, for this user alone.
     Local,
     /// Those of the workspace, for everybody who works in it.
@@ -94,16 +104,50 @@ pub(super) enum Scope {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
+pub(in crate::commands) enum Format {
     #[default]
     Json,
     Toml,
 }
 
+/// A setting with what it is for.
+#[derive(Clone, Debug, Deserialize)]
+pub(in crate::commands) struct Wanted {
+    #[serde(flatten)]
+    pub(in crate::commands) want: Want,
+    pub(in crate::commands) is: Role,
+}
+
+/// What becomes of an agent's writes without a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::commands) enum Role {
+    /// A tool writes files.
+    Writes,
+    /// A shell does.
+    Shell,
+    /// What its own tools write is not staged.
+    Hook,
+    /// The agent cannot stage by the server's tools.
+    Server,
+    /// The person is asked or told less.
+    Comfort,
+}
+
+/// A setting that takes others out of force.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::commands) struct Override {
+    pub(in crate::commands) at: Vec<String>,
+    /// The value, or one that a list has.
+    pub(in crate::commands) value: Value,
+    pub(in crate::commands) is: Role,
+}
+
 /// One thing that a settings file has to say.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Want {
+pub(in crate::commands) enum Want {
     /// A key has this value.
     Set { at: Vec<String>, value: Value },
     /// A list holds this value.
@@ -112,7 +156,7 @@ pub(super) enum Want {
 
 impl Want {
     /// For a person who does it by hand.
-    pub(super) fn in_words(&self) -> String {
+    pub(in crate::commands) fn in_words(&self) -> String {
         match self {
             Self::Set { at, value } => format!("set `{}` to {value}", at.join(".")),
             Self::Include { at, value } => format!("add {value} to the list `{}`", at.join(".")),
@@ -132,7 +176,7 @@ struct Note {
 }
 
 /// What is known of an agent.
-pub(super) fn of(agent: Agent) -> &'static AgentSettings {
+pub(in crate::commands) fn of(agent: Agent) -> &'static AgentSettings {
     static ALL: LazyLock<BTreeMap<String, AgentSettings>> = LazyLock::new(|| {
         toml::from_str(include_str!("agents.toml")).expect("the file can be read, as tested")
     });
@@ -140,14 +184,18 @@ pub(super) fn of(agent: Agent) -> &'static AgentSettings {
 }
 
 /// The files, and what is in them.
-pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
+pub(in crate::commands) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
     let in_scope =
         |file: &'static SettingsFile| file.names.get(&scope).map(|names| Settings { names, file });
     of(agent).files.iter().filter_map(in_scope).collect()
 }
 
 /// What is left to the user, and what these settings do not hold.
-pub(super) fn notes(agent: Agent, scope: Scope, remove: bool) -> impl Iterator<Item = String> {
+pub(in crate::commands) fn notes(
+    agent: Agent,
+    scope: Scope,
+    remove: bool,
+) -> impl Iterator<Item = String> {
     let notes = of(agent).notes.iter();
     notes
         .filter(move |note| note.on_removal == remove && note.scopes.contains(&scope))
@@ -155,7 +203,7 @@ pub(super) fn notes(agent: Agent, scope: Scope, remove: bool) -> impl Iterator<I
 }
 
 /// Who is affected by a change of these settings, for a note before the change.
-pub(super) fn reach(agent: Agent, scope: Scope) -> Option<String> {
+pub(in crate::commands) fn reach(agent: Agent, scope: Scope) -> Option<String> {
     let needs =
         "everybody who uses them needs Greenroom: without it the edits of their agents are denied";
     match scope {

@@ -3,11 +3,11 @@
 //! The change is made as every other one: it is staged, shown as a diff, and applied on a yes. In a
 //! workspace it can be undone.
 
-mod agents;
-mod jsonc;
-mod offers;
+pub(super) mod agents;
+pub(super) mod jsonc;
+pub(super) mod offers;
 mod shell;
-mod toml;
+pub(super) mod toml;
 
 use std::env;
 use std::fs;
@@ -208,7 +208,8 @@ fn edit(
     remove: bool,
 ) -> Result<Option<Proposal>, Failure> {
     let Settings { names, file: SettingsFile { format, wants, unlike, .. } } = settings;
-    let wants = &[wants.as_slice(), more].concat();
+    let always = wants.iter().map(|wanted| &wanted.want);
+    let wants: &Vec<Want> = &always.chain(more).cloned().collect();
     let is_there = |name: &&String| fs::symlink_metadata(root.join(folder).join(name)).is_ok();
     let name = names.iter().find(is_there).or(names.last());
     let name = folder.join(name.map_or("", String::as_str));
