@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use staging_core::{ApplyId, Digest, PatchId, Signature, Timestamp};
@@ -221,14 +222,7 @@ pub(crate) enum Command {
     },
     /// Print the events of every process as they happen, and find stale patches at once
     #[command(after_help = examples::WATCH)]
-    Watch {
-        /// Start after this entry of the log, to continue where another watch ended [default: now]
-        #[arg(long, value_name = "SEQ", value_parser = entry)]
-        since: Option<u64>,
-        /// Apply what the rules in your configuration approve (`policy.approve`), without asking
-        #[arg(long)]
-        apply_policy: bool,
-    },
+    Watch(Watch),
     /// Say whether the agents are held back, check the configuration, the state and this machine, and
     /// print what to do
     #[command(after_help = examples::DOCTOR)]
@@ -347,6 +341,40 @@ pub(crate) struct Exec {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Watch {
+    /// Start after this entry of the log, to continue where another watch ended [default: now]
+    #[arg(long, value_name = "SEQ", value_parser = entry)]
+    pub(crate) since: Option<u64>,
+    /// Apply what the rules in your configuration approve (`policy.approve`), without asking
+    #[arg(long)]
+    pub(crate) apply_policy: bool,
+    /// Ring the terminal's bell when something new waits, once for what comes together
+    #[arg(long)]
+    pub(crate) bell: bool,
+    /// Run a command of your shell when something new waits, with the events as one JSON object on
+    /// its standard input; one at a time
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) exec: Option<OsString>,
+    /// Let that command have everything that comes within so many seconds of the first event
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    #[arg(requires = "exec")]
+    pub(crate) after: Duration,
+    /// Which events that command is run for
+    #[arg(long, value_name = "EVENTS", default_value = "waiting", requires = "exec")]
+    pub(crate) on: EventsOf,
+}
+
+/// The events that a command of `watch` is run for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventsOf {
+    /// Those after which something new waits: proposed, changed, stale, or undone
+    #[default]
+    Waiting,
+    /// All
+    All,
 }
 
 #[derive(Debug, Args)]
@@ -701,6 +729,12 @@ fn glob(text: &str) -> Result<String, String> {
 fn entry(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| "expected the number of an entry, as `greenroom log` shows it".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "expected a number of seconds, like 2 or 0.5".to_owned())
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {

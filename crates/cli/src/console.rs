@@ -18,6 +18,7 @@ use crate::paging::Paging;
 use crate::paint::{Painter, paint_stat};
 use crate::recovery;
 use crate::rows::Rows;
+use crate::style::{Style, done_line};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -53,7 +54,7 @@ impl Console {
         let is_coloured = match options.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => is_terminal && !wants_none,
+            ColorChoice::Auto => !wants_none && (is_terminal || wants_colour_anyway()),
         };
         Self {
             json: options.json,
@@ -160,6 +161,56 @@ impl Console {
         self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
     }
 
+    /// The same with each line coloured for a person, by `paint`.
+    pub(crate) fn coloured(&self, text: &str, paint: fn(&str) -> String) -> Result<(), Failure> {
+        if !self.is_coloured {
+            return self.text(text);
+        }
+        let text = escape_for_display(text);
+        let lines: String = text
+            .split_inclusive('\n')
+            .map(|line| match line.strip_suffix('\n') {
+                Some(line) => paint(line) + "\n",
+                None => paint(line),
+            })
+            .collect();
+        self.bytes(|out| out.write_all(lines.as_bytes()).map_err(output_failed))
+    }
+
+    /// A piece of text for a person: escaped, on one line, and coloured where colours are wanted.
+    pub(crate) fn piece(&self, style: Style, text: &str) -> String {
+        let text = escape_line_for_display(text);
+        if self.is_coloured { style.paint(&text) } else { text.into_owned() }
+    }
+
+    /// The same without a colour.
+    pub(crate) fn plain(&self, text: &str) -> String {
+        escape_line_for_display(text).into_owned()
+    }
+
+    /// Whether text is coloured.
+    pub(crate) fn has_colours(&self) -> bool {
+        self.is_coloured
+    }
+
+    /// Whether a person reads standard output as text.
+    pub(crate) fn has_reader(&self) -> bool {
+        self.is_terminal && !self.json
+    }
+
+    /// Rings the bell of the terminal that a person looks at.
+    pub(crate) fn ring(&self) {
+        let bell = if self.is_terminal {
+            io::stdout().lock().write_all(b"\x07").and_then(|()| io::stdout().flush())
+        } else if io::stderr().is_terminal() {
+            io::stderr().lock().write_all(b"\x07")
+        } else {
+            Ok(())
+        };
+        // Nobody hears it then.
+        let _ = bell;
+    }
+
     /// Prints lines that belong above the output: before it for a person, beside it into a pipe and for a
     /// viewer, which reads a diff and nothing else.
     pub(crate) fn above(&self, lines: &str) -> Result<(), Failure> {
@@ -172,7 +223,7 @@ impl Console {
 
     /// Says what a command did; nothing where remarks are not wanted.
     pub(crate) fn report(&self, text: &str) -> Result<(), Failure> {
-        if self.is_quiet { Ok(()) } else { self.text(text) }
+        if self.is_quiet { Ok(()) } else { self.coloured(text, done_line) }
     }
 
     /// Writes bytes as they are.
@@ -354,6 +405,11 @@ fn buffered(
     let flushed = out.flush();
     written?;
     flushed.map_err(|source| Failure::output(&source))
+}
+
+/// Whether the user wants colours also where no terminal is, by <https://bixense.com/clicolors>.
+fn wants_colour_anyway() -> bool {
+    env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 fn is_dumb_terminal() -> bool {

@@ -90,6 +90,8 @@ Examples:
 pub(crate) const WATCH: &str = "\
 Examples:
   greenroom watch
+  greenroom watch --bell
+  greenroom watch --exec 'notify-send Greenroom \"$(jq -r .text)\"'
   greenroom watch --since 120 --json";
 
 pub(crate) const COMPLETIONS: &str = "\

@@ -37,6 +37,7 @@ mod rows;
 mod selection;
 mod selection_args;
 mod settings;
+mod style;
 mod trials;
 mod user_dirs;
 mod words;

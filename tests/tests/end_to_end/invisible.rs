@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use end_to_end::Fixture;
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use crate::mcp::client::Client;
@@ -132,6 +133,33 @@ fn nothing_that_an_agent_wrote_is_invisible() {
         let seen = on_a_terminal(&hostile.stage, arguments);
         assert!(seen.contains("<U+") || seen.contains("\\xe"), "{arguments:?}: {seen}");
         assert_spelled_out(&seen, &format!("{arguments:?} on a terminal"));
+    }
+    let mut terminal =
+        Terminal::run(&hostile.stage, &["watch", "--since", "0", "--color", "never"]);
+    assert_spelled_out(&terminal.read_until(&format!("  {last}")), "watch on a terminal");
+    kill_process(terminal.pid(), Signal::INT).expect("it runs");
+    assert_spelled_out(&terminal.until_its_end().1, "watch on a terminal");
+    let word = format!(".{}", hostile.names - 1);
+    for asked in [
+        &["__complete", "zsh", "2", "greenroom", "diff", ""][..],
+        &["__complete", "fish", "2", "greenroom", "diff", &word],
+        &["__complete", "bash", "greenroom cat x --session ", " "],
+        &["__complete", "powershell", "2", "greenroom", "log", ""],
+    ] {
+        let text = hostile.text(asked);
+        assert!(text.starts_with("values\n"), "{text}");
+        assert_spelled_out(&text, &asked.join(" "));
+    }
+    // Settings are a file of the workspace, where an agent may have written them.
+    let command = json!(format!("/nowhere/{}/greenroom", all().iter().collect::<String>()));
+    let settings = json!({"mcpServers": {"greenroom": {"command": command, "args": ["mcp"]}}});
+    hostile.stage.run(["init", "claude-code", "--yes"]).expect(0);
+    hostile.stage.write(".mcp.json", settings.to_string());
+    for arguments in [&["doctor"][..], &["doctor", "--json"]] {
+        let ran = hostile.stage.run(arguments).expect(1);
+        let text = String::from_utf8(ran.stdout).expect("text") + &ran.stderr;
+        assert!(text.contains("/nowhere/"), "{text}");
+        assert_spelled_out(&text, &arguments.join(" "));
     }
     let mut terminal = Terminal::run(&hostile.stage, &["apply"]);
     assert_spelled_out(terminal.until_asked(), "the question of apply");

@@ -4,6 +4,7 @@
 mod adversary;
 mod authors;
 mod closing;
+mod colours;
 mod comments;
 #[cfg(target_os = "linux")]
 mod commits;
@@ -73,4 +74,5 @@ mod users;
 mod waiting;
 mod waiting_for_review;
 mod watching;
+mod watching_person;
 mod workspace;

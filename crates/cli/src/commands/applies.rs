@@ -8,6 +8,7 @@ use super::context::Context;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::AppliesView;
+use crate::style::done_line;
 
 pub(super) fn applies(context: &Context<'_>, max_count: Option<usize>) -> Result<(), Failure> {
     let applies = context.layer.applies(max_count.unwrap_or(usize::MAX))?;
@@ -29,7 +30,7 @@ pub(super) fn print(console: &Console, applies: &[ApplyRecord]) -> Result<(), Fa
             let _ = writeln!(text, "    {line}");
         }
     }
-    console.text(&text)
+    console.coloured(&text, done_line)
 }
 
 /// What an apply did, in a few words.

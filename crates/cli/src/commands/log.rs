@@ -14,6 +14,7 @@ use super::text::count;
 use crate::args::LogSelector;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::style::log_line;
 
 /// Events are read this many at a time.
 const PAGE: usize = 256;
@@ -63,10 +64,10 @@ pub(super) fn log(
     while let Some(record) = entries.next()? {
         lines.push_str(&event_line(&record));
         if lines.len() >= LINES_BYTES {
-            context.console.text(&std::mem::take(&mut lines))?;
+            context.console.coloured(&std::mem::take(&mut lines), log_line)?;
         }
     }
-    context.console.text(&lines)
+    context.console.coloured(&lines, log_line)
 }
 
 /// Prints a log in which nothing is.

@@ -92,7 +92,7 @@ use staging_core::{DiffStagingLayer, DiskOwner, StagingOptions};
 
 use self::context::Context;
 use self::options::{options, settings};
-use crate::args::{Arguments, Command, Recover, Session};
+use crate::args::{Arguments, Command, Recover, Session, Watch};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
@@ -166,18 +166,19 @@ fn without_state(
     location: Location,
     console: &Console,
 ) -> Result<(), Failure> {
-    if !matches!(arguments.command, Command::Watch { .. }) {
+    if !matches!(arguments.command, Command::Watch(_)) {
         return without_state::answer(&arguments.command, &location, console);
     }
     let location = without_state::wait(&arguments.global, location, console)?;
     let options = options(&arguments.global, &location)?;
     // The events that created the state belong to those that were waited for.
-    let apply_policy = matches!(&arguments.command, Command::Watch { apply_policy: true, .. });
-    let from_the_first = Command::Watch { since: Some(0), apply_policy };
-    let command = match &arguments.command {
-        Command::Watch { since: None, .. } => &from_the_first,
-        command => command,
+    let from_the_first = match &arguments.command {
+        Command::Watch(watch) if watch.since.is_none() => {
+            Some(Command::Watch(Watch { since: Some(0), ..watch.clone() }))
+        }
+        _ => None,
     };
+    let command = from_the_first.as_ref().unwrap_or(&arguments.command);
     open_and_dispatch(command, location, options, console)
 }
 
@@ -268,7 +269,7 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         Command::Plugin(_) => Ok(()),
         Command::Refresh { selection } => refresh::refresh(context, selection),
         Command::Gc { .. } => gc::gc(context),
-        Command::Watch { since, apply_policy } => watch::watch(context, *since, *apply_policy),
+        Command::Watch(arguments) => watch::watch(context, arguments),
         // They need no layer, or open one of their own.
         Command::Doctor
         | Command::Completions { .. }

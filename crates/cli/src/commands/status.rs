@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::json::{LayerView, StatusView};
 use crate::paths::shown;
 use crate::recovery;
+use crate::style::status_line;
 use crate::trials::Trials;
 
 pub(super) fn status(context: &Context<'_>) -> Result<(), Failure> {
@@ -44,7 +45,7 @@ pub(super) fn print_status(
         if !large.is_empty() {
             let _ = write!(text, "\n{large}");
         }
-        console.text(&text)?;
+        console.coloured(&text, status_line)?;
     }
     for file in &status.kept {
         let file = shown(file);

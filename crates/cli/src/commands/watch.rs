@@ -1,13 +1,20 @@
 //! `watch`: follows what happens.
 
+mod local_time;
+mod notify;
+mod person;
+
 use std::time::Duration;
 
 use staging_core::{ApprovalMeans, EventRecord, RuleOutcome, RuleRunner, WatchHealth};
 
+use self::notify::{Bell, Notified};
+use self::person::Reader;
 use super::approval::unasked;
 use super::context::{Context, tidy};
 use super::log::event_line;
 use super::options::{checked_settings, defaults};
+use crate::args::Watch;
 use crate::failure::Failure;
 
 /// Events are read this many at a time.
@@ -24,16 +31,18 @@ const SWEEP_BUDGET: Duration = Duration::from_millis(500);
 ///
 /// Every event is printed once, in the order of the log: the place of the last one
 /// is all that is remembered, and places have no gaps.
-pub(super) fn watch(
-    context: &Context<'_>,
-    since: Option<u64>,
-    apply_policy: bool,
-) -> Result<(), Failure> {
-    let mut rules = if apply_policy { Some(policy(context)?) } else { None };
-    let mut seq = match since {
+pub(super) fn watch(context: &Context<'_>, arguments: &Watch) -> Result<(), Failure> {
+    let mut rules = if arguments.apply_policy { Some(policy(context)?) } else { None };
+    let mut seq = match arguments.since {
         Some(seq) => seq,
         None => context.layer.newest_event()?,
     };
+    let mut reader = if context.console.has_reader() { Some(Reader::new(context)) } else { None };
+    if let Some(reader) = &reader {
+        reader.begin()?;
+    }
+    let mut bell = Bell::new(arguments.bell);
+    let mut command = arguments.exec.as_deref().map(|exec| Notified::new(exec, arguments));
     let watching = context.layer.watch()?;
     let mut health = WatchHealth::Watching { directories: 0 };
     let mut swept = std::time::Instant::now();
@@ -41,7 +50,17 @@ pub(super) fn watch(
         let page = context.layer.events_since(seq, PAGE)?;
         if let Some(last) = page.last() {
             seq = last.seq;
-            print(context, &page)?;
+            match &mut reader {
+                Some(reader) => reader.print(&page)?,
+                None => print(context, &page)?,
+            }
+            bell.hear(context.console, &page);
+            if let Some(command) = &mut command {
+                command.gather(&page);
+            }
+        }
+        if let Some(command) = &mut command {
+            command.run(context);
         }
         if let Some(rules) = &mut rules {
             apply_by(context, rules)?;

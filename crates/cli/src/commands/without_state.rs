@@ -123,7 +123,7 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
         // They make a state, open none, or wait for one.
         Command::Propose(_)
         | Command::Plugin(_)
-        | Command::Watch { .. }
+        | Command::Watch(_)
         | Command::Doctor
         | Command::Completions { .. }
         | Command::Man { .. }
