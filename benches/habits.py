@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Measures what a person waits for: status, completions, and an agent that hears a decision.
+
+``python3 benches/habits.py target/release/greenroom`` makes a workspace with 10,000 pending patches of
+one session and prints, of each command, the fastest run and the median. A command is started as a shell
+starts it, and its whole process is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable
+
+
+def main() -> None:
+    """Prints a line for each measured command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("greenroom", type=Path, help="the command, of a release build")
+    parser.add_argument("--pending", type=int, default=10_000, help="how many patches, 10000 by default")
+    parser.add_argument("--runs", type=int, default=60, help="of each command, 60 by default")
+    parser.add_argument("--decisions", type=int, default=200, help="how many are waited for, 200 by default")
+    arguments = parser.parse_args()
+    binary = str(arguments.greenroom.resolve())
+    with tempfile.TemporaryDirectory(prefix="greenroom-bench-") as directory:
+        base = Path(directory).resolve()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": directory,
+            "GREENROOM_STATE_DIR": str(base / "state"),
+            "PAGER": "cat",
+        }
+        large, small = base / "large", base / "small"
+        for workspace in (large, small):
+            workspace.mkdir()
+            (workspace / ".git").mkdir()
+        run = lambda workspace, *words, **more: subprocess.run(  # noqa: E731
+            [binary, *words], cwd=workspace, env=environment, check=True, capture_output=True, **more
+        )
+        run(large, "propose", "--patch", "-", "--session", "agent-1", input=patch(arguments.pending))
+        run(small, "propose", "a.txt", input=b"x\n")
+        print(f"{'command':<52} {'fastest':>9} {'median':>9}")
+        lines: list[tuple[str, Path, list[str]]] = [
+            (f"status, {arguments.pending} pending", large, ["status"]),
+            (f"status --short, {arguments.pending} pending", large, ["status", "--short"]),
+            (f"completion of `diff `, {arguments.pending} pending", large, ["__complete", "zsh", "2", "greenroom", "diff", ""]),
+            (f"completion of `diff p99`, {arguments.pending} pending", large, ["__complete", "zsh", "2", "greenroom", "diff", "p99"]),
+            ("status, 1 pending", small, ["status"]),
+            ("status --short, 1 pending", small, ["status", "--short"]),
+            ("completion of `st`", small, ["__complete", "zsh", "1", "greenroom", "st"]),
+            ("--version (nothing is read)", small, ["--version"]),
+        ]
+        # In turn, so that what else the machine does is spread over all of them.
+        took: dict[str, list[float]] = {name: [] for name, _, _ in lines}
+        for _ in range(arguments.runs):
+            for name, workspace, words in lines:
+                took[name].append(timed(lambda: run(workspace, *words)))
+        for name, values in took.items():
+            print(f"{name:<52} {min(values):>6.1f} ms {statistics.median(values):>6.1f} ms")
+        late = decisions(binary, small, environment, arguments.decisions)
+        late.sort()
+        p99 = late[min(len(late) - 1, int(len(late) * 0.99))]
+        name = "wait_for_decision, after the decision is logged"
+        print(f"{name:<52} {late[0]:>6.1f} ms {statistics.median(late):>6.1f} ms, p99 {p99:.1f} ms")
+
+
+def patch(files: int) -> bytes:
+    """A git patch that creates files in a hundred directories."""
+    text = []
+    for number in range(files):
+        path = f"src/module{number % 100:02}/file{number:05}.rs"
+        text.append(
+            f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n"
+            f"@@ -0,0 +1,3 @@\n+// file {number}\n+fn f{number}() {{\n+}}\n"
+        )
+    return "".join(text).encode()
+
+
+def timed(call: Callable[[], object]) -> float:
+    """How many milliseconds a call takes."""
+    begun = time.perf_counter()
+    call()
+    return (time.perf_counter() - begun) * 1000
+
+
+def decisions(binary: str, workspace: Path, environment: dict[str, str], count: int) -> list[float]:
+    """How many milliseconds after each decision the waiting agent has its answer."""
+    server = subprocess.Popen(
+        [binary, "mcp", "--session", "waits"],
+        cwd=workspace,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdin and server.stdout
+    number = 0
+
+    def send(method: str, params: dict[str, object], is_call: bool = True) -> None:
+        nonlocal number
+        message: dict[str, object] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if is_call:
+            number += 1
+            message["id"] = number
+        print(json.dumps(message), file=server.stdin, flush=True)
+
+    def answer() -> dict[str, object]:
+        while True:
+            found = json.loads(server.stdout.readline())
+            if found.get("id") == number:
+                return found["result"]
+
+    send("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}})
+    answer()
+    send("notifications/initialized", {}, is_call=False)
+    late = []
+    for turn in range(count):
+        path = f"waits{turn}.txt"
+        send("tools/call", {"name": "write_file", "arguments": {"path": path, "content": f"{turn}\n"}})
+        answer()
+        send("tools/call", {"name": "wait_for_decision", "arguments": {"timeout_s": 60}})
+        time.sleep(0.05)
+        decider = subprocess.Popen(
+            [binary, "discard", path, "--reason", "bench"],
+            cwd=workspace,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        answer()
+        answered = time.time() * 1000
+        decider.wait()
+        log = subprocess.run(
+            [binary, "log", "-n", "1", "--json"], cwd=workspace, env=environment, check=True, capture_output=True
+        )
+        at = json.loads(log.stdout)["events"][-1]["at"]
+        seconds, fraction = at.rstrip("Z").split(".")
+        logged = time.mktime(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) - time.timezone
+        late.append(max(0.0, answered - logged * 1000 - float(fraction)))
+    server.stdin.close()
+    server.wait()
+    return late
+
+
+if __name__ == "__main__":
+    sys.exit(main())
