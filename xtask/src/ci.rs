@@ -144,12 +144,12 @@ fn run_one(root: &Path, step: &Step) -> Outcome {
         Action::CargoDeny | Action::Advisories if !answers(cargo_deny(root, "--version")) => {
             Outcome::Skipped("cargo-deny is not installed")
         }
-        Action::CargoDeny => run_cargo(root, "deny check bans licenses sources"),
+        Action::CargoDeny => run_cargo(root, "deny --log-level error check bans licenses sources"),
         // The database lies on a git host, which not every machine can reach.
         Action::Advisories if !answers(cargo_deny(root, "fetch db")) => {
             Outcome::Skipped("the database of advisories cannot be fetched")
         }
-        Action::Advisories => run_cargo(root, "deny check advisories"),
+        Action::Advisories => run_cargo(root, "deny --log-level error check advisories"),
     }
 }
 
