@@ -64,8 +64,14 @@ fn what_was_read_from_another_directory_is_not_taken_for_the_file(
         user(&fixture, step);
         agent.go_on();
     }
-    agent.end().expect(0);
+    let ran = agent.end();
     let status = fixture.status();
+    // The kernel may know the files of the directory that was there in between.
+    if ran.code == Some(1) && ran.stderr.contains("No such file") {
+        assert_eq!((pending(&status).len(), stale(&status).len()), (0, 0), "{status}");
+        return;
+    }
+    ran.expect(0);
     if pending(&status).is_empty() {
         assert_eq!(stale(&status).len(), 1, "{status}");
         return;
