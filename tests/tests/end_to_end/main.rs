@@ -45,6 +45,7 @@ mod recovering;
 mod rejecting;
 #[cfg(target_os = "linux")]
 mod resuming;
+mod review_killed;
 mod reviewing;
 mod revisions;
 mod risks;
