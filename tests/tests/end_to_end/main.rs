@@ -13,6 +13,8 @@ mod completing;
 mod confined;
 #[cfg(target_os = "linux")]
 mod copies;
+#[cfg(target_os = "linux")]
+mod day;
 mod documents;
 mod editing;
 mod facade;

@@ -5,8 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use end_to_end::{Fixture, spawn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -36,7 +38,30 @@ impl Terminal {
         Self::start(command, size, "")
     }
 
-    fn start(mut command: Command, (rows, columns): (u16, u16), typed: &str) -> Self {
+    /// A shell that has the terminal to itself, as a login gives it one: its jobs can be suspended.
+    pub(crate) fn of_shell(mut command: Command, size: (u16, u16)) -> Self {
+        // SAFETY: the closure makes system calls only.
+        unsafe {
+            command.pre_exec(|| {
+                // The tests may have been started to ignore them, as by `nohup`.
+                for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                rustix::process::setsid()?;
+                rustix::process::ioctl_tiocsctty(std::io::stdin())?;
+                Ok(())
+            });
+        }
+        Self::on_terminal(command, size, "")
+    }
+
+    fn start(mut command: Command, size: (u16, u16), typed: &str) -> Self {
+        // A key that suspends stops this group, which is not that of the tests.
+        command.process_group(0);
+        Self::on_terminal(command, size, typed)
+    }
+
+    fn on_terminal(mut command: Command, (rows, columns): (u16, u16), typed: &str) -> Self {
         let mut controller: File =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
                 .expect("a terminal")
@@ -48,8 +73,6 @@ impl Terminal {
             rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
                 .expect("ours")
         };
-        // A key that suspends stops this group, which is not that of the tests.
-        command.process_group(0);
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&controller, size).expect("it is ours");
         if !command.get_envs().any(|(name, _)| name == "TERM") {
@@ -70,6 +93,24 @@ impl Terminal {
     pub(crate) fn is_as_before(&self) -> bool {
         let modes = tcgetattr(&self.controller).expect("a terminal").local_modes;
         modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+    }
+
+    /// Changes the size of the terminal.
+    pub(crate) fn resize(&mut self, (rows, columns): (u16, u16)) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.controller, size).expect("it is ours");
+    }
+
+    /// What the terminal's programs write next; nothing within this time, or at their end.
+    pub(crate) fn read_bytes(&mut self, within: Duration) -> Vec<u8> {
+        let mut ready = [PollFd::new(&self.controller, PollFlags::IN)];
+        let within = Timespec::try_from(within).expect("a short time");
+        if poll(&mut ready, Some(&within)).expect("a terminal") == 0 {
+            return Vec::new();
+        }
+        let mut buffer = [0; 4096];
+        let count = self.controller.read(&mut buffer).unwrap_or_default();
+        buffer[..count].to_vec()
     }
 
     /// Reads until this has come; what came since the last call.
