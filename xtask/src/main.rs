@@ -45,6 +45,8 @@ enum Task {
     Package,
     /// Build the documentation site by mdBook, and follow its links
     Book,
+    /// Record docs/demo.cast from what the product prints now
+    Demo,
     /// Measure change sets, proposals and diffs beside their peers
     #[command(disable_help_flag = true)]
     Bench(Passed),
@@ -90,6 +92,7 @@ fn run(task: &Task) -> miette::Result<u8> {
         Task::Dist(options) => dist::run(root, options).map(|()| 0),
         Task::Package => package::run(root).map(|()| 0),
         Task::Book => book::run(root).map(|()| 0),
+        Task::Demo => programs::record_demo(root),
         Task::Bench(passed) => program(&programs::BENCH, passed),
         Task::FaultInject(passed) => programs::fault_inject(root, &passed.arguments),
         Task::Torture(passed) => program(&programs::TORTURE, passed),
@@ -106,9 +109,12 @@ mod tests {
     fn check(line: &str, expected: Option<&str>) {
         let words = ["cargo xtask"].into_iter().chain(line.split_whitespace());
         let passed = Task::try_parse_from(words).ok().map(|task| match task {
-            Task::Ci { .. } | Task::Tidy { .. } | Task::Dist(_) | Task::Package | Task::Book => {
-                String::new()
-            }
+            Task::Ci { .. }
+            | Task::Tidy { .. }
+            | Task::Dist(_)
+            | Task::Package
+            | Task::Book
+            | Task::Demo => String::new(),
             Task::Bench(passed)
             | Task::FaultInject(passed)
             | Task::Torture(passed)
@@ -129,6 +135,7 @@ mod tests {
             "dist --glibc-max 2.17",
             "package",
             "book",
+            "demo",
         ] {
             check(line, Some(""));
         }
@@ -146,7 +153,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for line in ["", "publish", "ci --fast", "tidy --no-tests", "dist --glibc-max new"] {
+        for line in
+            ["", "publish", "ci --fast", "tidy --no-tests", "dist --glibc-max new", "demo --fast"]
+        {
             check(line, None);
         }
     }

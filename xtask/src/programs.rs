@@ -22,15 +22,21 @@ pub(crate) const WINDOWS: [&str; 1] = ["--package=windows"];
 
 /// Builds a program of the workspace at `root` and runs it; its exit code.
 pub(crate) fn run(root: &Path, program: &Program, arguments: &[impl AsRef<OsStr>]) -> Result<u8> {
-    let status = Command::new(cargo())
-        .args(["run", "--quiet", "--locked"])
-        .args(program)
-        .arg("--")
-        .args(arguments)
-        .current_dir(root)
-        .status()
-        .into_diagnostic()
-        .wrap_err("cannot start cargo")?;
+    let mut command = Command::new(cargo());
+    command.args(["run", "--quiet", "--locked"]).args(program).arg("--").args(arguments);
+    exit_code(command.current_dir(root))
+}
+
+/// Has the test that compares the recorded demo write it.
+pub(crate) fn record_demo(root: &Path) -> Result<u8> {
+    let mut command = Command::new(cargo());
+    command.args(["test", "--quiet", "--locked", "--package=end-to-end", "--test=end_to_end"]);
+    command.args(["--", "day::demo::"]).env("GREENROOM_RECORD_DEMO", "1");
+    exit_code(command.current_dir(root))
+}
+
+fn exit_code(command: &mut Command) -> Result<u8> {
+    let status = command.status().into_diagnostic().wrap_err("cannot start cargo")?;
     // A program that a signal ended has no exit code.
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

@@ -1,5 +1,7 @@
 //! A day of review on a terminal, screen by screen: an agent has refactored fifteen files.
 
+mod cast;
+mod demo;
 mod keys;
 mod refactor;
 mod shell;

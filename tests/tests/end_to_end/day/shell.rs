@@ -24,6 +24,8 @@ pub(super) struct Shell {
     screen: Parser,
     /// What was written since something was last typed.
     since: String,
+    /// What was written and not taken yet.
+    written: Vec<u8>,
 }
 
 impl Shell {
@@ -43,6 +45,7 @@ impl Shell {
             terminal: Terminal::of_shell(command, size),
             screen: Parser::new(cells(size.0), cells(size.1), 0),
             since: String::new(),
+            written: Vec::new(),
         };
         shell.until(PROMPT);
         shell
@@ -91,6 +94,12 @@ impl Shell {
     fn take(&mut self, bytes: Vec<u8>) {
         self.screen.process(&bytes);
         self.since.push_str(&String::from_utf8_lossy(&bytes));
+        self.written.extend(bytes);
+    }
+
+    /// What was written since the last call.
+    pub(super) fn take_written(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.written)
     }
 
     /// Empties the screen at a prompt, as a key of most shells does, also on a terminal that cannot.
