@@ -19,7 +19,7 @@ const PREFIX: &str = "greenroom-";
 
 /// The table: a crate that is not in it may not exist, and a row without a crate is stale. Names are
 /// without [`PREFIX`].
-const TABLE: [(&str, May); 22] = [
+const TABLE: [(&str, May); 23] = [
     ("strategy-api", Use(&[])),
     ("atomic-fs", Use(&[])),
     ("patch-formats", Use(&[])),
@@ -40,11 +40,13 @@ const TABLE: [(&str, May); 22] = [
             "strategy-testkit",
         ]),
     ),
+    // The steps of the toolbox, over the words of a line.
+    ("emphasis", Use(&["strategy-api"])),
     ("staging-core", Use(&["diff-engine", "atomic-fs", "patch-formats"])),
     ("capture", Use(&["staging-core"])),
     ("orchestrator-adapter", Use(&["staging-core"])),
     ("mcp-server", Use(&["orchestrator-adapter", "capture", "staging-core"])),
-    ("cli", Use(&["mcp-server", "capture", "orchestrator-adapter", "staging-core"])),
+    ("cli", Use(&["mcp-server", "capture", "orchestrator-adapter", "staging-core", "emphasis"])),
     ("fault-explorer", Use(&["atomic-fs", "mutated-fs"])),
     // A copy of atomic-fs, made from its sources.
     ("mutated-fs", Use(&[])),
@@ -60,9 +62,10 @@ const TABLE: [(&str, May); 22] = [
 const TESTKIT: &str = "strategy-testkit";
 
 /// The crates that must work without an event loop.
-const BELOW_THE_CORE: [&str; 13] = [
+const BELOW_THE_CORE: [&str; 14] = [
     "atomic-fs",
     "capture",
+    "emphasis",
     "fault-explorer",
     "mutated-fs",
     "patch-formats",

@@ -14,7 +14,6 @@ mod commands;
 mod completing;
 mod config_file;
 mod console;
-mod emphasis;
 mod examples;
 mod failure;
 mod files;

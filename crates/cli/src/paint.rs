@@ -4,11 +4,10 @@
 //! Without its colours the text is the same, byte for byte.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::ops::Range;
 
+use emphasis::{BYTES_MAX, Emphasis, LINES_MAX};
 use staging_core::escape_line_for_display;
-
-use crate::emphasis::{BYTES_MAX, LINES_MAX, Parts, changed_words};
 
 const RESET: &str = "\x1b[0m";
 const BOLD: &str = "\x1b[1m";
@@ -17,9 +16,6 @@ const GREEN: &str = "\x1b[32m";
 const CYAN: &str = "\x1b[36m";
 const REVERSED: &str = "\x1b[7m";
 const NOT_REVERSED: &str = "\x1b[27m";
-
-/// How long the words of one file may be compared; those of one change half as long.
-const WORDS_TIME: Duration = Duration::from_millis(5);
 
 /// Writes a git-style patch for people.
 pub(crate) struct Painter<W: Write> {
@@ -30,9 +26,8 @@ pub(crate) struct Painter<W: Write> {
     left: (u64, u64),
     /// Removed lines and the added lines behind them, until their words are compared.
     change: Change,
-    words_time: Duration,
-    /// What is left of that for this file.
-    words_left: Duration,
+    /// That of this file.
+    emphasis: Emphasis,
 }
 
 #[derive(Default)]
@@ -59,8 +54,7 @@ impl<W: Write> Painter<W> {
             line: Vec::new(),
             left: (0, 0),
             change: Change::default(),
-            words_time: WORDS_TIME,
-            words_left: WORDS_TIME,
+            emphasis: Emphasis::default(),
         }
     }
 
@@ -75,7 +69,7 @@ impl<W: Write> Painter<W> {
         };
         let text = escape_line_for_display(&line[usize::from(kind.is_some())..]).into_owned();
         if colour == Some(BOLD) && line.starts_with(b"diff --git ") {
-            self.words_left = self.words_time;
+            self.emphasis = Emphasis::default();
         }
         self.line.clear();
         match kind {
@@ -115,13 +109,9 @@ impl<W: Write> Painter<W> {
         let texts = |kind| -> Vec<&str> {
             lines.iter().filter(|line| line.kind == kind).map(|line| line.text.as_str()).collect()
         };
-        let (begun, limit) = (Instant::now(), self.words_time / 2);
-        let has_time = !limit.is_zero() && self.words_left >= limit;
-        let parts =
-            has_time.then(|| changed_words(&texts('-'), &texts('+'), begun + limit)).flatten();
-        self.words_left = self.words_left.saturating_sub(begun.elapsed());
-        let parts = parts.map(|(removed, added)| removed.into_iter().chain(added));
-        write_lines(&mut self.out, &lines, parts.into_iter().flatten())?;
+        let changed = self.emphasis.of_change(&texts('-'), &texts('+'));
+        let changed = changed.map(|changed| changed.removed.into_iter().chain(changed.added));
+        write_lines(&mut self.out, &lines, changed.into_iter().flatten())?;
         self.change = Change::default();
         Ok(())
     }
@@ -179,11 +169,11 @@ impl<W: Write> Write for Painter<W> {
     }
 }
 
-/// Writes lines of a change, with the parts of its removed and added lines where they are known.
-fn write_lines<'l>(
+/// Writes lines of a change, with what changed in its removed and added lines where that is known.
+fn write_lines(
     out: &mut impl Write,
-    lines: &'l [Line],
-    mut parts: impl Iterator<Item = Parts<'l>>,
+    lines: &[Line],
+    mut changed: impl Iterator<Item = Vec<Range<usize>>>,
 ) -> io::Result<()> {
     for Line { kind, text, ending } in lines {
         let colour = match kind {
@@ -195,13 +185,13 @@ fn write_lines<'l>(
             }
         };
         write!(out, "{colour}{kind}")?;
-        for (is_changed, part) in parts.next().unwrap_or_else(|| vec![(false, text)]) {
-            match is_changed {
-                true => write!(out, "{REVERSED}{part}{NOT_REVERSED}")?,
-                false => write!(out, "{part}")?,
-            }
+        let mut end = 0;
+        for range in changed.next().unwrap_or_default() {
+            let (same, other) = (&text[end..range.start], &text[range.clone()]);
+            write!(out, "{same}{REVERSED}{other}{NOT_REVERSED}")?;
+            end = range.end;
         }
-        write!(out, "{RESET}{ending}")?;
+        write!(out, "{}{RESET}{ending}", &text[end..])?;
     }
     Ok(())
 }
@@ -250,14 +240,8 @@ mod tests {
     const DIFF: &str = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n same\n--- a\n+++ b\n\
                         diff --git a/y b/y\n";
 
-    /// Painted in as much time as a busy machine needs.
     fn painted(diff: &[u8], is_coloured: bool, piece: usize) -> String {
-        painted_in(Duration::from_secs(60), diff, is_coloured, piece)
-    }
-
-    fn painted_in(words_time: Duration, diff: &[u8], is_coloured: bool, piece: usize) -> String {
-        let painter = Painter::new(Vec::new(), is_coloured);
-        let mut painter = Painter { words_time, words_left: words_time, ..painter };
+        let mut painter = Painter::new(Vec::new(), is_coloured);
         for piece in diff.chunks(piece) {
             painter.write_all(piece).expect("a Vec takes everything");
         }
@@ -306,20 +290,21 @@ mod tests {
     }
 
     #[test]
-    fn what_would_take_too_long_is_painted_plainly() {
+    fn each_file_has_emphasis_and_what_is_too_long_is_painted_plainly() {
         let change = |count: usize| {
             let lines =
                 |kind, word: &str| format!("{kind}a line of the {word} text\n").repeat(count);
             let lines = lines('-', "old") + &lines('+', "new");
             format!("diff --git a/x b/x\n@@ -1,{count} +1,{count} @@\n{lines}").into_bytes()
         };
-        assert_eq!(emphasized(&painted(&change(100), true, 999)).len(), 200);
+        let half = LINES_MAX / 2;
+        assert_eq!(emphasized(&painted(&change(half), true, 999)).len(), LINES_MAX);
+        let files = change(half).repeat(100);
+        assert_eq!(emphasized(&painted(&files, true, 999)).len(), 100 * LINES_MAX);
         assert_eq!(emphasized(&painted(&change(LINES_MAX), true, 999)).len(), 0, "too many lines");
         let long = "word ".repeat(BYTES_MAX / 8);
         let long = format!("@@ -1 +1 @@\n-{long}old\n+{long}new\n");
         assert_eq!(emphasized(&painted(long.as_bytes(), true, 999)).len(), 0, "too many bytes");
-        let hurried = painted_in(Duration::ZERO, &change(1), true, 999);
-        assert_eq!(emphasized(&hurried).len(), 0, "no time");
     }
 
     proptest::proptest! {
