@@ -7,6 +7,7 @@ mod engines;
 mod pairs;
 mod published;
 mod report;
+mod words;
 
 use std::fs;
 use std::path::Path;
@@ -26,6 +27,9 @@ pub(crate) struct Scope {
     /// Measure only Greenroom's own strategies
     #[arg(long)]
     ours_only: bool,
+    /// Measure only the emphasis of changed words
+    #[arg(long)]
+    words_only: bool,
     /// Do not apply the diffs
     #[arg(long)]
     without_applying: bool,
@@ -43,7 +47,12 @@ pub(crate) fn run(root: &Path, scope: &Scope) -> Result<()> {
     let runner = Runner::new(&folder.join("processes"))?;
     let engines: Vec<Engine> =
         Engine::ALL.into_iter().filter(|engine| engine.is_ours() || !scope.ours_only).collect();
+    if scope.words_only {
+        words::print(&corpus.iter().map(words::measure).collect::<Result<Vec<_>>>()?);
+        return Ok(());
+    }
     let mut rows = Vec::with_capacity(corpus.len());
+    let mut all_words = Vec::with_capacity(corpus.len());
     for (index, pair) in corpus.iter().enumerate() {
         if index % 200 == 0 {
             eprintln!("measuring pair {index} of {}", corpus.len());
@@ -60,8 +69,10 @@ pub(crate) fn run(root: &Path, scope: &Scope) -> Result<()> {
             row.measured.insert(*engine, measured);
         }
         rows.push(row);
+        all_words.push(words::measure(pair)?);
     }
     report::print(&rows, &engines, runner.start_ups());
+    words::print(&all_words);
     if scope.only.is_none() {
         let json = report::json(&rows, runner.start_ups());
         let json = serde_json::to_string_pretty(&json).into_diagnostic()?;

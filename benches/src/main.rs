@@ -78,6 +78,7 @@ mod tests {
             "capture --files 1000 --rounds 1 --only status",
             "diff",
             "diff --only few2 --ours-only --without-applying",
+            "diff --words-only",
             "large-file",
         ] {
             let words = ["bench"].into_iter().chain(line.split(' '));

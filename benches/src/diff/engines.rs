@@ -209,7 +209,7 @@ impl Runner {
 }
 
 /// How often a pair is measured at the most.
-const RUNS: usize = 9;
+pub(super) const RUNS: usize = 9;
 /// After so long a pair is not measured once more.
 const LONG_ENOUGH: Duration = Duration::from_millis(500);
 
