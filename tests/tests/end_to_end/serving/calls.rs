@@ -97,3 +97,21 @@ fn a_session_that_was_ended_elsewhere_is_closed_here() {
     assert_ne!(again, session);
     server.result("propose", &propose_of(&again, "a.txt", "x\n"));
 }
+
+#[test]
+fn sessions_that_were_ended_elsewhere_are_forgotten_once_there_are_many() {
+    let stage = Fixture::new();
+    let mut server = Server::start(&stage);
+    let ended = server.open("ended");
+    let kept = server.open("kept");
+    stage.run(["session", "close", "ended"]).expect(0);
+    for number in 0..70 {
+        server.open(&format!("agent{number}"));
+    }
+    let error = server.error("diff", &json!({ "session": ended }));
+    assert!(
+        error["message"].as_str().is_some_and(|text| text.contains("not open here")),
+        "{error}"
+    );
+    assert_eq!(server.result("diff", &json!({ "session": kept }))["patches"], json!([]));
+}
