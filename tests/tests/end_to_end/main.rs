@@ -23,6 +23,7 @@ mod git_outside;
 mod hooks;
 mod ignored_files;
 mod init;
+mod init_behind_a_script;
 #[cfg(target_os = "linux")]
 mod init_with_shell;
 mod invisible;

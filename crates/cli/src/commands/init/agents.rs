@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::program::by_path;
 use crate::args::{Agent, agent_name};
 
 /// What `agents.toml` says about one agent.
@@ -88,6 +89,8 @@ impl SettingsFile {
 pub(in crate::commands) struct Settings {
     pub(in crate::commands) names: &'static [String],
     pub(in crate::commands) file: &'static SettingsFile,
+    /// Whether one user alone reads them, on whose machine a path is the same.
+    pub(super) is_own: bool,
 }
 
 /// Whose settings are changed.
@@ -155,6 +158,16 @@ pub(in crate::commands) enum Want {
 }
 
 impl Want {
+    /// The same with the command by its path.
+    pub(super) fn by_path(&self, path: &str) -> Self {
+        match self {
+            Self::Set { at, value } => Self::Set { at: at.clone(), value: by_path(value, path) },
+            Self::Include { at, value } => {
+                Self::Include { at: at.clone(), value: by_path(value, path) }
+            }
+        }
+    }
+
     /// For a person who does it by hand.
     pub(in crate::commands) fn in_words(&self) -> String {
         match self {
@@ -185,8 +198,15 @@ pub(in crate::commands) fn of(agent: Agent) -> &'static AgentSettings {
 
 /// The files, and what is in them.
 pub(in crate::commands) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
-    let in_scope =
-        |file: &'static SettingsFile| file.names.get(&scope).map(|names| Settings { names, file });
+    let is_own = match scope {
+        Scope::Shared => false,
+        Scope::Local => of(agent).has_local,
+        Scope::User => true,
+    };
+    let in_scope = |file: &'static SettingsFile| {
+        let names = file.names.get(&scope)?;
+        Some(Settings { names, file, is_own: is_own && !(file.is_common && scope == Scope::Local) })
+    };
     of(agent).files.iter().filter_map(in_scope).collect()
 }
 

@@ -1,10 +1,11 @@
 //! Changing JSON that people write: comments, order and layout stay as they are.
 
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstArray, CstInputValue, CstObject, CstObjectProp, CstRootNode};
+use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode};
 use serde_json::Value;
 
 use super::agents::Want;
+use super::program::is_same;
 
 /// UTF-8's byte order mark, which stands before the text and is none of it.
 const MARK: char = '\u{feff}';
@@ -84,8 +85,17 @@ fn bring_in(top: &CstObject, want: &Want) -> Result<(), String> {
         }
         (Want::Include { .. }, Some(there)) => {
             let list = list(&there, at)?;
-            if !list.elements().iter().any(|one| is_it(one.to_serde_value())) {
-                list.append(input(value));
+            let is_ours =
+                |one: &CstNode| one.to_serde_value().is_some_and(|one| is_same(&one, value));
+            let ours = list.elements().into_iter().enumerate().find(|(_, one)| is_ours(one));
+            match ours {
+                None => drop(list.append(input(value))),
+                Some((_, one)) if is_it(one.to_serde_value()) => {}
+                // It names the command by another path.
+                Some((index, one)) => {
+                    list.insert(index, input(value));
+                    one.remove();
+                }
             }
         }
     }
@@ -96,7 +106,7 @@ fn take_out(top: &CstObject, want: &Want) -> Result<(), String> {
     let (Want::Set { at, value } | Want::Include { at, value }) = want;
     let Some((object, key)) = parent(top, at, Missing::Leave)? else { return Ok(()) };
     let Some(there) = property(&object, key)? else { return Ok(()) };
-    let is_it = |there: Option<Value>| there.as_ref() == Some(value);
+    let is_it = |there: Option<Value>| there.is_some_and(|there| is_same(&there, value));
     let is_empty = match want {
         Want::Set { .. } => is_it(there.to_serde_value()),
         Want::Include { .. } => {

@@ -6,6 +6,7 @@
 pub(super) mod agents;
 pub(super) mod jsonc;
 pub(super) mod offers;
+mod program;
 mod shell;
 pub(super) mod toml;
 
@@ -83,8 +84,14 @@ fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Resu
     if init.with_shell {
         shell::change(init, scope, &location, console)?;
     }
-    if !init.remove && !is_on_the_path() {
-        console.remark("`greenroom` is not on your PATH: agents cannot start it");
+    if !init.remove && program::on_the_path().is_none() {
+        console.remark(match program::is_cached() {
+            false => "`greenroom` is not on your PATH: agents cannot start it",
+            true => {
+                "npx and uvx do not put `greenroom` on your PATH: agents cannot start it. Install it \
+                 with `npm install --global greenroom` or `uv tool install greenroom`."
+            }
+        });
     }
     Ok(())
 }
@@ -207,9 +214,13 @@ fn edit(
     more: &[Want],
     remove: bool,
 ) -> Result<Option<Proposal>, Failure> {
-    let Settings { names, file: SettingsFile { format, wants, unlike, .. } } = settings;
+    let Settings { names, file: SettingsFile { format, wants, unlike, .. }, is_own } = settings;
     let always = wants.iter().map(|wanted| &wanted.want);
-    let wants: &Vec<Want> = &always.chain(more).cloned().collect();
+    let mut wants: Vec<Want> = always.chain(more).cloned().collect();
+    if let Some(path) = program::behind_a_script().filter(|_| *is_own) {
+        wants.iter_mut().for_each(|want| *want = want.by_path(&path));
+    }
+    let wants = &wants;
     let is_there = |name: &&String| fs::symlink_metadata(root.join(folder).join(name)).is_ok();
     let name = names.iter().find(is_there).or(names.last());
     let name = folder.join(name.map_or("", String::as_str));
@@ -371,9 +382,4 @@ fn report(
         console.remark(&note);
     }
     Ok(())
-}
-
-fn is_on_the_path() -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|dir| dir.join("greenroom").is_file())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::agents::{self, Offer, Scope, Settings, Want};
 use super::jsonc;
+use super::program::is_same;
 use crate::args::Agent;
 use crate::files::read_settings;
 use crate::paths::shown;
@@ -63,7 +64,7 @@ fn found(
     }
     let value = |file: &PathBuf| jsonc::value(&read_settings(file).ok()?, &offer.at);
     let with = files.into_iter().find_map(|file| value(&file).map(|value| (file, value)));
-    with.map(|(file, value)| match value == offer.value {
+    with.map(|(file, value)| match is_same(&value, &offer.value) {
         true => Found::Ours,
         false => Found::TheUsers(file),
     })

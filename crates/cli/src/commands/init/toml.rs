@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
 
 use super::agents::Want;
+use super::program::is_same;
 
 /// The text with everything wanted in it, or with nothing of that. Says in words why it cannot be.
 pub(super) fn edit(text: &str, wants: &[Want], remove: bool) -> Result<String, String> {
@@ -80,7 +81,7 @@ fn unset(table: &mut dyn TableLike, at: &[String], value: &Value) -> Result<(), 
     let [key, rest @ ..] = at else { return Ok(()) };
     let Some(there) = table.get_mut(key) else { return Ok(()) };
     if rest.is_empty() {
-        if there.as_value().is_some_and(|there| same(there, value)) {
+        if there.as_value().is_some_and(|there| same_command(there, value)) {
             table.remove(key);
         }
         return Ok(());
@@ -92,6 +93,14 @@ fn unset(table: &mut dyn TableLike, at: &[String], value: &Value) -> Result<(), 
         table.remove(key);
     }
     Ok(())
+}
+
+/// The same, whatever path they name the command by.
+fn same_command(one: &Value, other: &Value) -> bool {
+    match (one.as_str(), other.as_str()) {
+        (Some(one), Some(other)) => is_same(&one.into(), &other.into()),
+        _ => same(one, other),
+    }
 }
 
 fn same(one: &Value, other: &Value) -> bool {
