@@ -24,6 +24,9 @@ use crate::store::rules::{PendingSet, PendingSets};
 /// How often sets are looked at while nothing happens: the limits of a rule are over a time.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
+/// How long after an error they are looked at again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Decides sets by rules for as long as a process lives.
 #[derive(Debug)]
 pub struct RuleRunner {
@@ -81,8 +84,8 @@ impl RuleRunner {
     /// second.
     ///
     /// # Errors
-    /// When the store cannot be read and nothing was decided; the next call looks at the sets again. A
-    /// failed apply is an outcome.
+    /// When the store cannot be read and nothing was decided; a call a second later looks at the sets
+    /// again. A failed apply is an outcome.
     pub fn run(&mut self, owner: &DiskOwner) -> Result<Vec<RuleOutcome>> {
         if self.rules.approve.is_empty() {
             return Ok(Vec::new());
@@ -91,10 +94,10 @@ impl RuleRunner {
         if self.seen == Some(newest) && Instant::now() < self.next {
             return Ok(Vec::new());
         }
-        // What fails from here on is looked at again.
-        self.seen = None;
-        self.next = Instant::now() + LOOK_EVERY;
+        // Sooner, if something fails.
+        (self.seen, self.next) = (Some(newest), Instant::now() + RETRY_AFTER);
         let pending = owner.0.store.read(PendingSets::read)?;
+        self.next = Instant::now() + LOOK_EVERY;
         let signatures: HashMap<SessionId, Signature> =
             pending.sets.iter().map(|set| (set.session.id, set.signature)).collect();
         self.quiet_since.retain(|session, _| signatures.contains_key(session));
@@ -110,14 +113,13 @@ impl RuleRunner {
                 Err(error) => failed = Some(error),
             }
         }
-        match failed {
-            // What was decided is reported; the next call returns the error, if it still fails.
-            Some(error) if !outcomes.is_empty() => {
-                tracing::warn!(%error, "a set is looked at again");
-            }
-            Some(error) => return Err(error),
-            None => self.seen = Some(newest),
+        let Some(error) = failed else { return Ok(outcomes) };
+        self.next = self.next.min(Instant::now() + RETRY_AFTER);
+        if outcomes.is_empty() {
+            return Err(error);
         }
+        // What was decided is reported; a later call returns the error, if it still fails.
+        tracing::warn!(%error, "a set is looked at again");
         Ok(outcomes)
     }
 
