@@ -232,8 +232,8 @@ impl Completer {
 
     /// Applies, where none is named yet, and paths of the named one or of the newest.
     fn applied(&self, current: &OsStr) -> Vec<CompletionCandidate> {
-        let named = self.known.before.iter().filter_map(|word| word.to_str()?.parse().ok());
-        let named: Option<ApplyId> = named.last();
+        let mut named = self.known.before.iter().filter_map(|word| word.to_str()?.parse().ok());
+        let named: Option<ApplyId> = named.next_back();
         let paths = self.known.paths_of(named);
         let paths = self.known.paths(current, paths.iter().map(|path: &RelPath| (path, None)));
         match named {
