@@ -247,6 +247,11 @@ def check_installed(name, machine, installed, path):
     def has(ending):
         assert any(place.endswith(ending) for place in installed), f"{ending} is not installed: {installed}"
 
+    if name in ["archive", "deb", "wheel"]:
+        has("/share/man/man1/greenroom.1" + (".gz" if name == "deb" else ""))
+        has("/share/bash-completion/completions/greenroom")
+        has("/share/fish/vendor_completions.d/greenroom.fish")
+        has("/_greenroom")
     if name == "deb":
         has("/etc/systemd/user/default.target.wants/greenroom-recover.service")
         unit = (machine.root / "usr/lib/systemd/user/greenroom-recover.service").read_text()
@@ -266,6 +271,12 @@ def check_installed(name, machine, installed, path):
         shutil.rmtree(folder)
         script.unlink()
     if name == "npm":
+        has("/share/man/man1/greenroom.1")
+        machine.check("mkdir -p init/.git && cd init && greenroom init claude-code --yes", more=path)
+        settings = (machine.home / "init/.claude/settings.local.json").read_text()
+        hook = f"{HOME}/npm/lib/node_modules/greenroom-linux-x64/bin/greenroom hook claude-code"
+        assert hook in settings, f"hooks start Node.js: {settings}"
+        machine.check("cd init && greenroom init claude-code --remove --yes && rm -r .git && cd .. && rm -r init", more=path)
         printed, code = machine.run("greenroom no-such-command", more=path)
         assert code == 2 and "no-such-command" in printed, f"{code}: {printed}"
 

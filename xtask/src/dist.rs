@@ -67,9 +67,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let release = Release::load(root, options.repository.as_deref())?;
     let paths: Vec<&Path> = programs.iter().map(|program| program.path.as_path()).collect();
     let documents = Documents::load(root, &paths)?;
-    for note in &documents.notes {
-        println!("note: {note}");
-    }
     let mut output = Output::default();
     let mut sums = BTreeMap::new();
     for program in &programs {

@@ -23,8 +23,6 @@ pub(super) struct Documents {
     /// Names and texts of the manual pages, sorted.
     pub(super) pages: Vec<(String, Vec<u8>)>,
     pub(super) completions: Vec<(Shell, Vec<u8>)>,
-    /// What is missing.
-    pub(super) notes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,26 +87,22 @@ impl Documents {
             let mut completions = quiet(program);
             completions.args(["completions", shell.name()]).stdout(Stdio::piped());
             let output = completions.output().into_diagnostic()?;
-            if !output.status.success() {
-                self.notes.push("no completions: the command has no `completions`".to_owned());
-                break;
-            }
-            if output.stdout.is_empty() {
+            if !output.status.success() || output.stdout.is_empty() {
                 return Err(miette!("`greenroom completions {}` prints nothing", shell.name()));
             }
             self.completions.push((shell, output.stdout));
         }
         let folder = tempfile::tempdir().into_diagnostic()?;
         let status = quiet(program).arg("man").arg(folder.path()).status().into_diagnostic()?;
-        if !status.success() {
-            self.notes.push("no manual pages: the command has no `man`".to_owned());
-        }
         for entry in fs::read_dir(folder.path()).into_diagnostic()? {
             let entry = entry.into_diagnostic()?;
             let name = entry.file_name().to_string_lossy().into_owned();
             self.pages.push((name, fs::read(entry.path()).into_diagnostic()?));
         }
         self.pages.sort();
+        if !status.success() || !self.pages.iter().any(|(name, _)| name == "greenroom.1") {
+            return Err(miette!("`greenroom man` writes no manual page"));
+        }
         Ok(())
     }
 

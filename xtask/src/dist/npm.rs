@@ -90,9 +90,7 @@ pub(super) fn of_all(
     manifest.insert("optionalDependencies".to_owned(), platforms.into());
     let pages: Vec<String> =
         documents.pages.iter().map(|(name, _)| format!("man/{name}")).collect();
-    if !pages.is_empty() {
-        manifest.insert("man".to_owned(), pages.into());
-    }
+    manifest.insert("man".to_owned(), pages.into());
     if let Some(server) = release.mcp_name() {
         manifest.insert("mcpName".to_owned(), server.into());
     }
