@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use staging_core::{ApplyId, Digest, PatchId, Signature, Timestamp};
 
-use crate::completing::Shell;
 use crate::examples;
 use crate::selection_args::{SelectionArgs, SelectionWords};
+use crate::shells::Shell;
 
 /// Holds the file changes of AI agents until you approve them.
 ///

@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// The words of an example, without what a shell reads and what is said behind it.
+    /// The words of an example, without what a shell reads and the explanation behind it.
     fn words(example: &str) -> Vec<String> {
         let quoted = example.split('\'').enumerate();
         let one_word = |(at, part): (usize, &str)| match at % 2 {

@@ -36,6 +36,7 @@ mod rows;
 mod selection;
 mod selection_args;
 mod settings;
+mod shells;
 mod style;
 mod trials;
 mod user_dirs;

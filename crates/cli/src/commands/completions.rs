@@ -1,8 +1,8 @@
 //! `completions`: what a shell reads to complete command lines.
 
-use crate::completing::Shell;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::shells::Shell;
 
 pub(super) fn completions(shell: Shell, console: &Console) -> Result<(), Failure> {
     let script = shell.script().as_bytes();

@@ -71,8 +71,8 @@ impl Known {
         self.location().and_then(read).unwrap_or_default()
     }
 
-    /// The next part of the paths that go on as what is typed does, each once; of a file with what is
-    /// said about its patch.
+    /// The next part of the paths that go on as what is typed does, each once; of a file with its
+    /// patch in words.
     pub(super) fn paths<'p>(
         &self,
         current: &OsStr,
@@ -81,7 +81,7 @@ impl Known {
         let (Some(location), Some(current)) = (self.location(), current.to_str()) else {
             return Vec::new();
         };
-        // There may be thousands, so what is said is made only of what is offered.
+        // There may be thousands, so words are made only of what is offered.
         let mut next: BTreeMap<String, (Option<&NameablePatch>, usize)> = BTreeMap::new();
         for (path, patch) in paths {
             let Some(typed) = typed_as(current, path, location) else { continue };

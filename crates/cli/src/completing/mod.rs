@@ -18,7 +18,7 @@ use std::io::{self, Write as _};
 use std::panic;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, ValueEnum};
+use clap::CommandFactory as _;
 use clap_complete::engine::{CompletionCandidate, complete as candidates_of};
 use staging_core::escape_line_for_display;
 
@@ -26,35 +26,13 @@ use self::known::Known;
 use self::quoting::quoted;
 use self::request::Request;
 use crate::args::Arguments;
+use crate::shells::Shell;
 
 /// The name by which the scripts ask for candidates.
 pub(crate) const COMPLETE: &str = "__complete";
 
 /// How many candidates are offered: nobody reads more.
 const CANDIDATES_MAX: usize = 500;
-
-/// A shell whose command lines can be completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-    Elvish,
-    Powershell,
-}
-
-impl Shell {
-    /// What the shell reads so that it asks for candidates.
-    pub(crate) fn script(self) -> &'static str {
-        match self {
-            Self::Bash => include_str!("greenroom.bash"),
-            Self::Zsh => include_str!("greenroom.zsh"),
-            Self::Fish => include_str!("greenroom.fish"),
-            Self::Elvish => include_str!("greenroom.elv"),
-            Self::Powershell => include_str!("greenroom.ps1"),
-        }
-    }
-}
 
 /// Answers a script. The first line says what follows: `values` and the candidates, a line each, or
 /// that another command line begins behind so many words.

@@ -1,8 +1,8 @@
 //! A candidate as the word that a shell is given.
 
-use super::Shell;
 use super::line::Quotes;
 use super::request::Request;
+use crate::shells::Shell;
 
 /// The word that means exactly this value there; none where it cannot be written.
 ///

@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{CommandFactory as _, ValueEnum as _};
 
-use super::Shell;
 use super::line::{Line, Quotes};
 use crate::args::Arguments;
+use crate::shells::Shell;
 
 /// A command line with a cursor.
 #[derive(Debug)]

@@ -1,13 +1,12 @@
 //! What the files of an agent's settings say together.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::agents::below;
 use crate::args::Agent;
 use crate::commands::init::agents::{Format, Role, Scope, SettingsFile, Want, of};
+use crate::commands::init::program::is_same;
 use crate::commands::init::{jsonc, offers, toml};
 use crate::files::read_settings;
 use crate::paths::shown;
@@ -35,7 +34,7 @@ struct ReadFile {
 pub(super) struct CallHook {
     matcher: String,
     pub(super) program: String,
-    /// Whether the harness is told to deny where the program does not start.
+    /// Whether the harness denies where the program does not start.
     pub(super) denies_without_answer: bool,
 }
 
@@ -97,7 +96,7 @@ impl AgentFiles {
 
     /// Whether what is wanted of a kind of file is in force.
     pub(super) fn has(&self, file: &SettingsFile, want: &Want) -> bool {
-        if file.wants.iter().any(|one| one.is == Role::Server && is_same(&one.want, want)) {
+        if file.wants.iter().any(|one| one.is == Role::Server && is_that(&one.want, want)) {
             return self.has_server(want);
         }
         match want {
@@ -207,7 +206,7 @@ impl ReadFile {
 
     fn satisfies(&self, want: &Want) -> bool {
         match want {
-            Want::Set { at, value } => self.value(at).as_ref() == Some(value),
+            Want::Set { at, value } => self.value(at).is_some_and(|there| is_same(&there, value)),
             Want::Include { at, value } => match self.value(at) {
                 Some(Value::Array(list)) => list.iter().any(|there| is_as_strict(there, value)),
                 _ => false,
@@ -245,7 +244,7 @@ fn own_servers(agent: Agent, root: &Path) -> Option<ReadFile> {
     Some(ReadFile { scope, path, is_common: true, format, text, wants, servers })
 }
 
-fn is_same(one: &Want, other: &Want) -> bool {
+fn is_that(one: &Want, other: &Want) -> bool {
     let (Want::Set { at, value } | Want::Include { at, value }) = one;
     let (Want::Set { at: other_at, value: other } | Want::Include { at: other_at, value: other }) =
         other;
@@ -264,7 +263,7 @@ fn is_as_strict(there: &Value, wanted: &Value) -> bool {
     let all_denied = |rules: &serde_json::Map<String, Value>| {
         rules.contains_key("*") && rules.values().all(|rule| rule == wanted)
     };
-    there == wanted
+    is_same(there, wanted)
         || wanted.as_str().is_some_and(all)
         || there.as_object().is_some_and(|rules| wanted == "deny" && all_denied(rules))
 }
@@ -276,7 +275,7 @@ fn starts_with(there: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// The name of a program's file.
-pub(super) fn file_name(program: &str) -> Option<&str> {
-    Path::new(program).file_stem().and_then(OsStr::to_str)
+/// The path of a file for a message, below the workspace where it is.
+fn below(root: &Path, file: &Path) -> PathBuf {
+    file.strip_prefix(root).unwrap_or(file).to_owned()
 }

@@ -2,7 +2,7 @@
 //!
 //! What is examined are the settings that `init` writes, in every file that the agent reads.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::ValueEnum as _;
 use serde::Serialize;
@@ -288,9 +288,4 @@ fn word(value: &Value) -> String {
         Some(text) => format!("`{text}`"),
         None => value.to_string(),
     }
-}
-
-/// The path of a file for a message, below the workspace where it is.
-pub(super) fn below(root: &Path, file: &Path) -> PathBuf {
-    file.strip_prefix(root).unwrap_or(file).to_owned()
 }

@@ -1,6 +1,7 @@
 //! The `greenroom` that an agent's settings name: whether it is there, and this one.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::agent_settings::file_name;
 use crate::paths::shown;
 
 /// The version of this program.
@@ -87,6 +87,11 @@ impl Program {
             )),
         }
     }
+}
+
+/// The name of a program's file.
+fn file_name(program: &str) -> Option<&str> {
+    Path::new(program).file_stem().and_then(OsStr::to_str)
 }
 
 /// The program of a name on the PATH.

@@ -12,25 +12,25 @@ use crate::args::{Agent, agent_name};
 /// What `agents.toml` says about one agent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::commands) struct AgentSettings {
+pub(crate) struct AgentSettings {
     /// The names of its program.
-    pub(in crate::commands) programs: Vec<String>,
+    pub(crate) programs: Vec<String>,
     /// A variable that names the folder where the agent keeps the settings of a user.
-    pub(in crate::commands) variable: Option<String>,
+    pub(crate) variable: Option<String>,
     /// That folder, below home, when the variable is not set.
-    pub(in crate::commands) folder: String,
+    pub(crate) folder: String,
     /// Whether the agent reads settings of a workspace that are for one user alone.
     #[serde(default)]
-    pub(in crate::commands) has_local: bool,
-    pub(in crate::commands) files: Vec<SettingsFile>,
+    pub(crate) has_local: bool,
+    pub(crate) files: Vec<SettingsFile>,
     /// What undoes settings that are there, in any of the agent's files.
     #[serde(default)]
-    pub(in crate::commands) overrides: Vec<Override>,
+    pub(crate) overrides: Vec<Override>,
     /// A file of the user's, beside the folder below home and in the one that the variable names, in
     /// which the agent itself writes servers.
-    pub(in crate::commands) own_servers: Option<String>,
+    pub(crate) own_servers: Option<String>,
     /// What no setting holds back.
-    pub(in crate::commands) not_held: Option<String>,
+    pub(crate) not_held: Option<String>,
     #[serde(default)]
     notes: Vec<Note>,
 }
@@ -38,57 +38,57 @@ pub(in crate::commands) struct AgentSettings {
 /// A settings file of an agent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::commands) struct SettingsFile {
+pub(crate) struct SettingsFile {
     /// Names below the workspace, or below the folder of the user that the agent keeps settings in;
     /// the first that is there is the one, else the last.
     names: BTreeMap<Scope, Vec<String>>,
     #[serde(default)]
-    pub(in crate::commands) format: Format,
-    pub(in crate::commands) wants: Vec<Wanted>,
+    pub(crate) format: Format,
+    pub(crate) wants: Vec<Wanted>,
     /// What the tool `run_command` needs, too.
     #[serde(default)]
-    pub(in crate::commands) shell_wants: Vec<Want>,
+    pub(crate) shell_wants: Vec<Want>,
     /// What is added where the user has nothing in its place.
     #[serde(default)]
-    pub(in crate::commands) offers: Vec<Offer>,
+    pub(crate) offers: Vec<Offer>,
     /// Keys beside which what is wanted would not count.
     #[serde(default)]
-    pub(in crate::commands) unlike: Vec<Vec<String>>,
+    pub(crate) unlike: Vec<Vec<String>>,
     /// Whether the settings for oneself and the shared ones need it alike.
     #[serde(default)]
-    pub(in crate::commands) is_common: bool,
+    pub(crate) is_common: bool,
 }
 
 /// A key of which only one value counts, in whatever file of the agent it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::commands) struct Offer {
-    pub(in crate::commands) at: Vec<String>,
+pub(crate) struct Offer {
+    pub(crate) at: Vec<String>,
     /// The scopes in which it is added.
-    pub(in crate::commands) scopes: Vec<Scope>,
-    pub(in crate::commands) value: Value,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) value: Value,
     /// What is reported of a file that has another value, after its name.
-    pub(in crate::commands) kept: String,
+    pub(crate) kept: String,
 }
 
 impl Offer {
-    pub(in crate::commands) fn want(&self) -> Want {
+    pub(crate) fn want(&self) -> Want {
         Want::Set { at: self.at.clone(), value: self.value.clone() }
     }
 }
 
 impl SettingsFile {
     /// Its names in a scope.
-    pub(in crate::commands) fn names_in(&self, scope: Scope) -> &[String] {
+    pub(crate) fn names_in(&self, scope: Scope) -> &[String] {
         self.names.get(&scope).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
 /// A settings file under the names that it has in one scope.
 #[derive(Clone, Copy)]
-pub(in crate::commands) struct Settings {
-    pub(in crate::commands) names: &'static [String],
-    pub(in crate::commands) file: &'static SettingsFile,
+pub(crate) struct Settings {
+    pub(crate) names: &'static [String],
+    pub(crate) file: &'static SettingsFile,
     /// Whether one user alone reads them, on whose machine a path is the same.
     pub(super) is_own: bool,
 }
@@ -96,7 +96,7 @@ pub(in crate::commands) struct Settings {
 /// Whose settings are changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::commands) enum Scope {
+pub(crate) enum Scope {
     /// Those of the workspace, for this user alone.
     Local,
     /// Those of the workspace, for everybody who works in it.
@@ -107,7 +107,7 @@ pub(in crate::commands) enum Scope {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::commands) enum Format {
+pub(crate) enum Format {
     #[default]
     Json,
     Toml,
@@ -115,16 +115,16 @@ pub(in crate::commands) enum Format {
 
 /// A setting with what it is for.
 #[derive(Clone, Debug, Deserialize)]
-pub(in crate::commands) struct Wanted {
+pub(crate) struct Wanted {
     #[serde(flatten)]
-    pub(in crate::commands) want: Want,
-    pub(in crate::commands) is: Role,
+    pub(crate) want: Want,
+    pub(crate) is: Role,
 }
 
 /// What becomes of an agent's writes without a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::commands) enum Role {
+pub(crate) enum Role {
     /// A tool writes files.
     Writes,
     /// A shell does.
@@ -140,17 +140,17 @@ pub(in crate::commands) enum Role {
 /// A setting that takes others out of force.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::commands) struct Override {
-    pub(in crate::commands) at: Vec<String>,
+pub(crate) struct Override {
+    pub(crate) at: Vec<String>,
     /// The value, or one that a list has.
-    pub(in crate::commands) value: Value,
-    pub(in crate::commands) is: Role,
+    pub(crate) value: Value,
+    pub(crate) is: Role,
 }
 
 /// One thing that a settings file has to say.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::commands) enum Want {
+pub(crate) enum Want {
     /// A key has this value.
     Set { at: Vec<String>, value: Value },
     /// A list holds this value.
@@ -169,7 +169,7 @@ impl Want {
     }
 
     /// For a person who does it by hand.
-    pub(in crate::commands) fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         match self {
             Self::Set { at, value } => format!("set `{}` to {value}", at.join(".")),
             Self::Include { at, value } => format!("add {value} to the list `{}`", at.join(".")),
@@ -189,7 +189,7 @@ struct Note {
 }
 
 /// What is known of an agent.
-pub(in crate::commands) fn of(agent: Agent) -> &'static AgentSettings {
+pub(crate) fn of(agent: Agent) -> &'static AgentSettings {
     static ALL: LazyLock<BTreeMap<String, AgentSettings>> = LazyLock::new(|| {
         toml::from_str(include_str!("agents.toml")).expect("the file can be read, as tested")
     });
@@ -197,7 +197,7 @@ pub(in crate::commands) fn of(agent: Agent) -> &'static AgentSettings {
 }
 
 /// The files, and what is in them.
-pub(in crate::commands) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
+pub(crate) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
     let is_own = match scope {
         Scope::Shared => false,
         Scope::Local => of(agent).has_local,
@@ -211,11 +211,7 @@ pub(in crate::commands) fn settings(agent: Agent, scope: Scope) -> Vec<Settings>
 }
 
 /// What is left to the user, and what these settings do not hold.
-pub(in crate::commands) fn notes(
-    agent: Agent,
-    scope: Scope,
-    remove: bool,
-) -> impl Iterator<Item = String> {
+pub(crate) fn notes(agent: Agent, scope: Scope, remove: bool) -> impl Iterator<Item = String> {
     let notes = of(agent).notes.iter();
     notes
         .filter(move |note| note.on_removal == remove && note.scopes.contains(&scope))
@@ -223,7 +219,7 @@ pub(in crate::commands) fn notes(
 }
 
 /// Who is affected by a change of these settings, for a note before the change.
-pub(in crate::commands) fn reach(agent: Agent, scope: Scope) -> Option<String> {
+pub(crate) fn reach(agent: Agent, scope: Scope) -> Option<String> {
     let needs =
         "everybody who uses them needs Greenroom: without it the edits of their agents are denied";
     match scope {

@@ -38,7 +38,7 @@ pub(super) fn is_empty(text: &str) -> bool {
 }
 
 /// Whether an object in the text has a key; a text that cannot be read has none.
-pub(in crate::commands) fn has(text: &str, at: &[String]) -> bool {
+pub(crate) fn has(text: &str, at: &[String]) -> bool {
     let text = text.strip_prefix(MARK).unwrap_or(text);
     let Ok(root) = CstRootNode::parse(text, &options()) else { return false };
     let Some(top) = root.object_value() else { return false };
@@ -48,7 +48,7 @@ pub(in crate::commands) fn has(text: &str, at: &[String]) -> bool {
 }
 
 /// What a key in the text has; nothing where the text cannot be read.
-pub(in crate::commands) fn value(text: &str, at: &[String]) -> Option<Value> {
+pub(crate) fn value(text: &str, at: &[String]) -> Option<Value> {
     let text = text.strip_prefix(MARK).unwrap_or(text);
     let top = CstRootNode::parse(text, &options()).ok()?.object_value()?;
     let (key, path) = at.split_last()?;

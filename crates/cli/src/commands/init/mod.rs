@@ -6,7 +6,7 @@
 pub(super) mod agents;
 pub(super) mod jsonc;
 pub(super) mod offers;
-mod program;
+pub(super) mod program;
 mod shell;
 pub(super) mod toml;
 

@@ -71,7 +71,7 @@ fn found(
 }
 
 /// Where the agent keeps the settings of its user.
-pub(in crate::commands) fn user_folder(agent: Agent) -> Option<PathBuf> {
+pub(crate) fn user_folder(agent: Agent) -> Option<PathBuf> {
     let settings = agents::of(agent);
     let named = settings.variable.as_ref().and_then(env::var_os).map(PathBuf::from);
     let named = named.filter(|dir| dir.is_absolute());

@@ -60,7 +60,7 @@ pub(super) fn by_path(value: &Value, path: &str) -> Value {
 }
 
 /// Whether two values are the same, whatever path they name the command by.
-pub(super) fn is_same(one: &Value, other: &Value) -> bool {
+pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
     map(one, &by_name) == map(other, &by_name)
 }
 

@@ -31,14 +31,14 @@ pub(super) fn is_empty(text: &str) -> bool {
 }
 
 /// Whether a table in the text has a key; a text that cannot be read has none.
-pub(in crate::commands) fn has(text: &str, at: &[String]) -> bool {
+pub(crate) fn has(text: &str, at: &[String]) -> bool {
     let Ok(document) = text.parse::<DocumentMut>() else { return false };
     let found = at.iter().try_fold(document.as_item(), |item, key| item.get(key));
     found.is_some_and(|item| !item.is_none())
 }
 
 /// What a key in the text has; nothing where the text cannot be read.
-pub(in crate::commands) fn value(text: &str, at: &[String]) -> Option<Json> {
+pub(crate) fn value(text: &str, at: &[String]) -> Option<Json> {
     let document: toml::Table = toml::from_str(text).ok()?;
     let whole = serde_json::to_value(document).ok()?;
     at.iter().try_fold(&whole, |table, key| table.get(key)).cloned()
