@@ -112,7 +112,7 @@ impl Interrupts {
 
 /// The command as the user's shell reads it, without a shell where it has nothing to read.
 #[cfg(unix)]
-pub(crate) fn shell(command: &OsStr) -> Command {
+fn shell(command: &OsStr) -> Command {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_./+:,@%=".contains(&byte);
     let text = command.to_string_lossy();
     if !command.as_encoded_bytes().iter().all(|byte| is_plain(*byte)) || text.contains('=') {
@@ -124,7 +124,7 @@ pub(crate) fn shell(command: &OsStr) -> Command {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn shell(command: &OsStr) -> Command {
+fn shell(command: &OsStr) -> Command {
     words(&command.to_string_lossy())
 }
 

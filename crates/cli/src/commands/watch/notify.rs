@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Seek as _, Write as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -12,7 +12,6 @@ use crate::args::{EventsOf, Watch};
 use crate::commands::context::Context;
 use crate::console::Console;
 use crate::json::Object;
-use crate::pager::shell;
 use crate::paths::shown;
 
 /// What comes within so much of the last new thing belongs to it, and rings no bell of its own.
@@ -145,7 +144,7 @@ impl Notified {
         let mut input = tempfile::tempfile()?;
         writeln!(input, "{}", escape_json_line(object))?;
         input.rewind()?;
-        let mut command = shell(&self.command);
+        let mut command = by_shell(&self.command);
         // Standard output is for the events.
         command.stdin(input).stdout(to_standard_error()?).stderr(Stdio::inherit()).spawn()
     }
@@ -153,6 +152,21 @@ impl Notified {
     fn warn(&self, context: &Context<'_>, why: &str) {
         context.console.warn(&format!("`{}`: {why}", shown(&self.command)));
     }
+}
+
+/// A command line as the system's shell reads it.
+#[cfg(unix)]
+fn by_shell(line: &OsStr) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(line);
+    shell
+}
+
+#[cfg(not(unix))]
+fn by_shell(line: &OsStr) -> Command {
+    let mut shell = Command::new("cmd");
+    shell.arg("/C").arg(line);
+    shell
 }
 
 #[cfg(unix)]
