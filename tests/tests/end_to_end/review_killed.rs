@@ -44,7 +44,7 @@ fn question(number: usize, all: usize) -> String {
 
 /// A review in which so many patches are marked: the first are approved, all others rejected.
 fn marked(stage: &Fixture, count: usize) -> Terminal {
-    let mut terminal = Terminal::run(stage, &["review"]);
+    let mut terminal = Terminal::run(stage, &["review", "--color", "never"]);
     terminal.read_until(&question(1, ALL));
     for number in 1..=count {
         let key = if number <= APPROVED { "y" } else { "n" };
@@ -84,7 +84,7 @@ fn check(stage: &Fixture) -> Done {
     let left = if is_applied { ALL - APPROVED - rejected } else { ALL };
     assert_eq!(stage.pending(), left, "what is not decided is pending");
 
-    let mut terminal = Terminal::run(stage, &["review"]);
+    let mut terminal = Terminal::run(stage, &["review", "--color", "never"]);
     if left == 0 {
         terminal.read_until("nothing is pending");
     } else {
