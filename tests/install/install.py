@@ -184,6 +184,9 @@ def inside(name, dist):
     except Skipped as reason:
         print(reason)
         return 3
+    except AssertionError as error:
+        print(error)
+        return 1
     return 0
 
 
