@@ -273,6 +273,7 @@ fn a_review_is_plain_lines() {
     let mut terminal = Terminal::run(&stage, &["review", "--color", "never"]);
     let mut seen = terminal.read_until(&question(1, 4));
     seen += &terminal.type_until("y", &question(2, 4));
+    seen += &terminal.type_until("?", &question(2, 4));
     seen += &terminal.type_until("d", "[y/N] ");
     assert!(!seen.contains('\x1b'), "no colour and no movement: {seen:?}");
     assert!(seen.lines().all(|line| line.len() <= 80), "{seen}");

@@ -26,7 +26,7 @@ e  edit it in your editor, then decide about your text
 s  skip it: it stays pending
 b  go back to the patch before
 v  open its diff in your viewer or pager
-a  approve it and all that follow and are not marked; full replacements need a y each
+a  approve it and all unmarked that follow; full replacements need a y each
 d  done: decide with what is marked
 q  quit: nothing is applied or rejected
 At the end one question decides: answer it with y and Enter.
