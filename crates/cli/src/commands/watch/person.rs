@@ -91,10 +91,23 @@ impl<'a> Reader<'a> {
                 self.labels.insert(*session, short(label));
                 return None;
             }
-            Event::PatchProposed { patch, path, rename_to, operation, diff, edited, .. } => {
+            Event::PatchProposed {
+                patch,
+                path,
+                rename_to,
+                operation,
+                revision,
+                diff,
+                edited,
+                ..
+            } => {
                 let proposed =
                     Proposed { path, rename_to: rename_to.as_ref(), diff, edited: *edited };
-                self.proposed(*operation, &proposed, &patch.to_string())
+                let name = match revision {
+                    1 => patch.to_string(),
+                    revision => format!("{patch}@{revision}"),
+                };
+                self.proposed(*operation, &proposed, &name)
             }
             // The patch that replaces it, or what became of the apply, says it.
             Event::PatchSuperseded { by: Some(_), .. }
