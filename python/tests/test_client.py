@@ -311,15 +311,24 @@ class Serving(WithServer):
     def test_the_calls_of_a_session_are_answered_in_their_order(self) -> None:
         session = self.greenroom.open_session("agent")
         order: list[int] = []
+        all_called = threading.Event()
+
+        def called(number: int, _: object) -> None:
+            order.append(number)
+            if len(order) == 50:
+                all_called.set()
+
         futures = []
         for number in range(50):
             change = Write("a.txt", f"{number}\n").to_json()
             params = {"session": session.id, "proposals": [change]}
             future = self.greenroom.submit("propose", params)
-            future.add_done_callback(functools.partial(lambda number, _: order.append(number), number))
+            future.add_done_callback(functools.partial(called, number))
             futures.append(future)
         read = self.greenroom.submit("read", {"session": session.id, "path": "a.txt"})
         self.assertEqual(read.result(60)["text"], "49\n")
+        # Callbacks run beside the thread that reads.
+        self.assertTrue(all_called.wait(60))
         self.assertEqual(order, list(range(50)))
         self.assertTrue(all(future.done() for future in futures))
 

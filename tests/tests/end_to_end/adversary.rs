@@ -455,9 +455,9 @@ fn an_attack_from_a_run_reaches_only_what_is_documented() {
 
 /// Whether a directory is on an overlay, as in a view. statfs(2)
 fn is_on_overlay(directory: &Path) -> bool {
-    const OVERLAYFS_SUPER_MAGIC: i64 = 0x794c_7630;
+    const OVERLAYFS_SUPER_MAGIC: rustix::fs::FsWord = 0x794c_7630;
     let file_system = rustix::fs::statfs(directory).expect("it is there");
-    i64::try_from(file_system.f_type) == Ok(OVERLAYFS_SUPER_MAGIC)
+    file_system.f_type == OVERLAYFS_SUPER_MAGIC
 }
 
 /// What a command in a copy is kept from by Landlock rather than by a view.

@@ -359,7 +359,7 @@ fn a_plugin_is_allowed_listed_and_used() {
     // Allowing it again is a second chance.
     stage.run(["plugin", "allow", library]).expect(0);
     stage.run_with(["propose", "a.txt"], ordered("nothing").as_bytes()).expect(0);
-    assert_eq!(stage.patch("p2")["diff"]["strategy"], "misbehaving");
+    assert_eq!(stage.patch("p1")["diff"]["strategy"], "misbehaving");
 }
 
 #[test]

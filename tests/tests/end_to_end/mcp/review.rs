@@ -35,24 +35,24 @@ fn a_decision_reaches_the_agent_over_a_restart_of_its_server_and_once() {
         client.ok("write_file", json!({"path": &path, "content": "second\n"}));
     }
     client.end();
-    stage.run(["apply", "p2", "--yes"]).expect(0);
+    stage.run(["apply", "p1@2", "--yes"]).expect(0);
     stage.run(["undo"]).expect(0);
-    stage.run(["apply", "p8", "--yes"]).expect(0);
-    stage.run(["discard", "p4", "--reason", "use tabs"]).expect(0);
+    stage.run(["apply", "p7@2", "--yes"]).expect(0);
+    stage.run(["discard", "p3@2", "--reason", "use tabs"]).expect(0);
     stage.write("stale.txt", "the user's\n");
     let mut client = start();
     let called = client.call("pending", json!({}));
     assert!(
-        called.text.contains("p4 rejected.txt is discarded (rejected): use tabs\n"),
+        called.text.contains("p3 rejected.txt is discarded (rejected): use tabs\n"),
         "{}",
         called.text
     );
     assert!(
-        called.text.contains("p2 undone.txt was undone: the file is as it was before"),
+        called.text.contains("p1 undone.txt was undone: the file is as it was before"),
         "{}",
         called.text
     );
-    assert!(!called.text.contains("p1 "), "what it replaced itself is no news: {}", called.text);
+    assert!(!called.text.contains("p2 "), "what it replaced itself is no news: {}", called.text);
     let structured = &called.result["structuredContent"];
     let decisions: Vec<_> = structured["decisions"]
         .as_array()
@@ -63,14 +63,14 @@ fn a_decision_reaches_the_agent_over_a_restart_of_its_server_and_once() {
     assert_eq!(
         decisions,
         [
-            (Some("p2"), Some("undone"), None),
-            (Some("p4"), Some("rejected"), Some("use tabs")),
-            (Some("p6"), Some("stale"), None),
-            (Some("p8"), Some("applied"), None),
+            (Some("p1"), Some("undone"), None),
+            (Some("p3"), Some("rejected"), Some("use tabs")),
+            (Some("p5"), Some("stale"), None),
+            (Some("p7"), Some("applied"), None),
         ]
     );
-    assert_eq!(structured["patches"][0]["id"], "p2", "it waits again");
-    assert_eq!(structured["lapsed"][0]["id"], "p6");
+    assert_eq!(structured["patches"][0]["id"], "p1", "it waits again");
+    assert_eq!(structured["lapsed"][0]["id"], "p5");
     let again = client.call("pending", json!({}));
     assert_eq!(again.result["structuredContent"]["decisions"], json!([]), "{}", again.text);
     assert!(again.text.starts_with("still missing: p6 stale.txt"), "{}", again.text);
