@@ -123,7 +123,7 @@ impl Interface {
         let name = self.name;
         let manifest = format!(
             "[package]\nname = \"{role}_{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
-             [dependencies]\nstrategy-api = {{ path = \"{interface}\" }}\n\
+             [dependencies]\ngreenroom-strategy-api = {{ path = \"{interface}\" }}\n\
              abi_stable = {{ version = \"0.11.3\", default-features = false }}\n{more}[workspace]\n"
         );
         write(&folder.join("Cargo.toml"), &manifest);

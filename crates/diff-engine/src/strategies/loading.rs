@@ -211,7 +211,7 @@ fn refusal(path: &Path, error: &LibraryError) -> LoadError {
             format!("it was built for interface {actual_version}")
         }
         LibraryError::AbiInstability(_) => {
-            "its types are laid out differently: build it again with the current strategy-api"
+            "its types are laid out differently: build it again with the current greenroom-strategy-api"
                 .to_owned()
         }
         LibraryError::InvalidAbiHeader(_) => {

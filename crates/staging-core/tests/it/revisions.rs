@@ -21,7 +21,7 @@ fn proposal(kind: usize, name: usize, other: usize) -> Proposal {
     match kind {
         0 => delete(name),
         1 => rename(name, to),
-        2 => set_mode(name, if other % 2 == 0 { 0o755 } else { 0o644 }),
+        2 => set_mode(name, if other.is_multiple_of(2) { 0o755 } else { 0o644 }),
         // The content of the file on the disk withdraws a patch.
         kind => write(name, &format!("{}\n", kind - 3)),
     }
@@ -169,7 +169,7 @@ fn a_rewritten_patch_is_not_decided_by_its_id_alone() {
     let decided = [
         world.layer.apply(&by_id(vec![id.clone()])).map(drop),
         world.layer.apply(&by_id(vec![id.clone(), Selector::Session(s)])).map(drop),
-        world.layer.discard(&[id.clone()], None).map(drop),
+        world.layer.discard(std::slice::from_ref(&id), None).map(drop),
     ];
     for decided in decided {
         let error = decided.expect_err("revision 1 may be what was read");
@@ -194,7 +194,7 @@ fn a_rewritten_patch_is_not_decided_by_its_id_alone() {
     let error = world.layer.apply(&approved).expect_err("approved was revision 1");
     assert!(matches!(error, StagingError::SignatureMismatch { .. }), "{error}");
     // Reading needs no revision; a check changes nothing.
-    assert_eq!(world.layer.select(&[id.clone()]).expect("read").signature, second.signature);
+    assert_eq!(world.layer.select(std::slice::from_ref(&id)).expect("read").signature, second.signature);
     world.layer.apply(&ApplyRequest { dry_run: true, ..by_id(vec![id]) }).expect("it could be");
     world.layer.apply(&by_id(vec![Selector::seen(&second)])).expect("the one that was read");
     assert_eq!(world.disk("a").as_deref(), Some("2\n"));
