@@ -70,11 +70,15 @@ fn acknowledged(folder: &Path, layer: &DiskOwner) -> Result<(u64, u64)> {
             match words.as_slice() {
                 ["proposed", id, path, digest] => {
                     let patch = patch(id)?;
-                    let staged = patch.staged.map(|staged| staged.digest.to_string());
-                    let same =
-                        patch.path.to_string() == *path && staged.as_deref() == Some(*digest);
-                    must(same, || {
-                        format!("`{line}` was acknowledged, and the store holds {patch:?}")
+                    // The agent may have rewritten it since.
+                    let mut revisions = layer.earlier_revisions(patch.id).into_diagnostic()?;
+                    revisions.push(patch);
+                    let is_it = |patch: &Patch| {
+                        let staged = patch.staged.map(|staged| staged.digest.to_string());
+                        patch.path.to_string() == *path && staged.as_deref() == Some(*digest)
+                    };
+                    must(revisions.iter().any(is_it), || {
+                        format!("`{line}` was acknowledged, and the store holds {revisions:?}")
                     })?;
                     proposed += 1;
                 }

@@ -194,7 +194,10 @@ fn a_rewritten_patch_is_not_decided_by_its_id_alone() {
     let error = world.layer.apply(&approved).expect_err("approved was revision 1");
     assert!(matches!(error, StagingError::SignatureMismatch { .. }), "{error}");
     // Reading needs no revision; a check changes nothing.
-    assert_eq!(world.layer.select(std::slice::from_ref(&id)).expect("read").signature, second.signature);
+    assert_eq!(
+        world.layer.select(std::slice::from_ref(&id)).expect("read").signature,
+        second.signature
+    );
     world.layer.apply(&ApplyRequest { dry_run: true, ..by_id(vec![id]) }).expect("it could be");
     world.layer.apply(&by_id(vec![Selector::seen(&second)])).expect("the one that was read");
     assert_eq!(world.disk("a").as_deref(), Some("2\n"));
