@@ -22,7 +22,7 @@ use words::{Ids, Kind, Side};
 
 /// A change of more lines has no emphasis.
 pub const LINES_MAX: usize = 100;
-/// Nor has a change of more bytes. A reader would have to search in it all the same.
+/// A change of more bytes has none either: a reader would have to search in it all the same.
 pub const BYTES_MAX: usize = 8 << 10;
 /// A change of more lines is not compared as one text: a reader sees little in words of so many.
 const TEXT_LINES_MAX: usize = 24;

@@ -166,7 +166,7 @@ fn the_next_write_is_answered_with_what_was_decided_and_once() {
     stage.run(["apply", "p3", "--yes"]).expect(0);
     stage.run(["undo"]).expect(0);
     let told = reason(hook(&stage, "claude-code", &write(&stage, "a.txt", "again\n")));
-    assert!(told.contains("\np1 a.txt is discarded (rejected): use tabs\n"), "{told}");
+    assert!(told.contains("\np1@2 a.txt is discarded (rejected): use tabs\n"), "{told}");
     assert!(told.contains("\np3 b.txt was undone"), "{told}");
     assert!(!told.contains("p2 a.txt"), "its own doing is no news: {told}");
     let told = reason(hook(&stage, "claude-code", &write(&stage, "a.txt", "third\n")));

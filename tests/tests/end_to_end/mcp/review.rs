@@ -43,12 +43,12 @@ fn a_decision_reaches_the_agent_over_a_restart_of_its_server_and_once() {
     let mut client = start();
     let called = client.call("pending", json!({}));
     assert!(
-        called.text.contains("p3 rejected.txt is discarded (rejected): use tabs\n"),
+        called.text.contains("p3@2 rejected.txt is discarded (rejected): use tabs\n"),
         "{}",
         called.text
     );
     assert!(
-        called.text.contains("p1 undone.txt was undone: the file is as it was before"),
+        called.text.contains("p1@2 undone.txt was undone: the file is as it was before"),
         "{}",
         called.text
     );
@@ -73,7 +73,7 @@ fn a_decision_reaches_the_agent_over_a_restart_of_its_server_and_once() {
     assert_eq!(structured["lapsed"][0]["id"], "p5");
     let again = client.call("pending", json!({}));
     assert_eq!(again.result["structuredContent"]["decisions"], json!([]), "{}", again.text);
-    assert!(again.text.starts_with("still missing: p6 stale.txt"), "{}", again.text);
+    assert!(again.text.starts_with("still missing: p5@2 stale.txt"), "{}", again.text);
     client.ok("write_file", json!({"path": "stale.txt", "content": "third\n"}));
     let whole = client.call("pending", json!({}));
     assert_eq!(whole.result["structuredContent"]["lapsed"], json!([]), "{}", whole.text);
