@@ -43,10 +43,6 @@ impl Terminal {
         // SAFETY: the closure makes system calls only.
         unsafe {
             command.pre_exec(|| {
-                // The tests may have been started to ignore them, as by `nohup`.
-                for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP] {
-                    libc::signal(signal, libc::SIG_DFL);
-                }
                 rustix::process::setsid()?;
                 rustix::process::ioctl_tiocsctty(std::io::stdin())?;
                 Ok(())
@@ -79,6 +75,16 @@ impl Terminal {
             command.env("TERM", "xterm");
         }
         command.stdin(open()).stdout(open()).stderr(open());
+        // SAFETY: the closure makes system calls only.
+        unsafe {
+            command.pre_exec(|| {
+                // The tests may have been started to ignore them, as by `nohup` or in the background.
+                for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
         controller.write_all(typed.as_bytes()).expect("the terminal takes it");
         let child = spawn(&mut command);
         Self { child, controller, seen: String::new(), read: 0 }
