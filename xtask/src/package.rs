@@ -104,10 +104,11 @@ fn problems_of(package: &Package) -> Vec<String> {
 /// A workspace of the unpacked packages, in which each finds the others where the registry would
 /// have them.
 fn workspace_manifest(published: &[&Package]) -> String {
+    // Cargo puts its target directory beside them.
+    let members = published.iter().map(|package| package.file_name());
+    let members: Vec<String> = members.chain(["embedder".to_owned()]).collect();
     let mut manifest =
-        "[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\nexclude = [\"project\", \"state\"]\n\n\
-         [patch.crates-io]\n"
-            .to_owned();
+        format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[patch.crates-io]\n");
     for package in published {
         manifest += &format!("{} = {{ path = \"{}\" }}\n", package.name, package.file_name());
     }
