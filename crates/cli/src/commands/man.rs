@@ -54,11 +54,11 @@ fn page(command: Command) -> Result<(String, Vec<u8>), Failure> {
 #[allow(clippy::disallowed_methods, reason = "the user named the directory for the pages")]
 fn write(dir: &Path, name: &str, page: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(dir)?;
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(dir)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(page)?;
+    // Others read it, too.
+    #[cfg(unix)]
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     file.persist(dir.join(name))?;
     Ok(())
 }
