@@ -1,5 +1,6 @@
 //! What the files of an agent's settings say together.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -16,6 +17,8 @@ use crate::user_dirs::home;
 pub(super) struct AgentFiles {
     agent: Agent,
     files: Vec<ReadFile>,
+    /// What is there and cannot be read.
+    unreadable: Vec<PathBuf>,
 }
 
 struct ReadFile {
@@ -50,6 +53,7 @@ impl AgentFiles {
     pub(super) fn read(agent: Agent, root: &Path) -> Self {
         let own = offers::user_folder(agent);
         let mut files: Vec<ReadFile> = Vec::new();
+        let mut unreadable = Vec::new();
         for scope in [Scope::Local, Scope::Shared, Scope::User] {
             for file in &of(agent).files {
                 let folder = match scope {
@@ -60,8 +64,16 @@ impl AgentFiles {
                 let found = folder
                     .into_iter()
                     .flat_map(|folder| names.clone().map(move |name| folder.join(name)));
-                let read = |path: PathBuf| Some((read_settings(&path).ok()?, path));
-                let Some((text, path)) = found.into_iter().find_map(read) else { continue };
+                let mut read = |path: PathBuf| match read_settings(&path) {
+                    Ok(text) => Some((text, path)),
+                    Err(error) => {
+                        if !is_absence(&error) && !unreadable.contains(&path) {
+                            unreadable.push(path);
+                        }
+                        None
+                    }
+                };
+                let Some((text, path)) = found.into_iter().find_map(&mut read) else { continue };
                 let path = below(root, &path);
                 if files.iter().any(|there| there.path == path) {
                     continue;
@@ -73,7 +85,12 @@ impl AgentFiles {
             }
         }
         files.extend(own_servers(agent, root));
-        Self { agent, files }
+        Self { agent, files, unreadable }
+    }
+
+    /// The files that are there and cannot be read.
+    pub(super) fn unreadable(&self) -> &[PathBuf] {
+        &self.unreadable
     }
 
     /// Whether one of the files holds something that `init` writes; `but_common` leaves out what
@@ -225,6 +242,11 @@ fn server_keys(file: &SettingsFile) -> Vec<Vec<String>> {
     let mut keys: Vec<Vec<String>> = servers.map(|one| key(&one.want)).collect();
     keys.dedup();
     keys
+}
+
+/// Whether an error says that there is no such file.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The file in which the agent itself writes the servers of its user.

@@ -134,6 +134,10 @@ fn verdict(agent: Agent, location: &Location) -> Option<AgentVerdict> {
     }
     let mut examined =
         Examined { agent, files: &files, root: &location.root, problems: Vec::new() };
+    for file in files.unreadable() {
+        let text = format!("`{}` cannot be read, so that what it allows is not known", shown(file));
+        examined.problem(Kind::Writes, text);
+    }
     examined.settings();
     examined.overrides();
     examined.programs();

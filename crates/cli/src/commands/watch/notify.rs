@@ -128,7 +128,8 @@ impl Notified {
     }
 
     fn start(&self, context: &Context<'_>) -> io::Result<Child> {
-        let summary = summarise(&context.layer.options().state_dir).unwrap_or_default();
+        // "Nothing is pending" must not be said of a state that cannot be read.
+        let summary = summarise(&context.layer.options().state_dir).map_err(io::Error::other)?;
         let text = match summary.is_empty() {
             true => "nothing is pending".to_owned(),
             false => summary.waiting(),
