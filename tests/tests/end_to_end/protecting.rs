@@ -79,6 +79,10 @@ fn denial_removed_and_hooks_off(stage: &Fixture) {
     hooks_off(stage);
 }
 
+fn settings_that_are_no_text(stage: &Fixture) {
+    fs::write(stage.path(".claude/settings.json"), b"{\xff}").expect("ours");
+}
+
 fn hook_that_lets_pass(stage: &Fixture) {
     change(&stage.path(LOCAL), |settings| {
         let hook = &mut settings["hooks"]["PreToolUse"][0]["hooks"][0];
@@ -173,6 +177,7 @@ fn another_program_that_starts_the_server(stage: &Fixture) {
     Some("writes"),
     "`Write`"
 )]
+#[case::unreadable(settings_that_are_no_text, "unprotected", Some("writes"), "cannot be read")]
 #[case::hook_that_lets_pass(hook_that_lets_pass, "incomplete", Some("hook"), "`|| exit 2`")]
 #[case::server_removed(
     server_removed,
