@@ -31,8 +31,8 @@ pub(crate) fn chosen(configured: Option<&str>) -> Option<OsString> {
 pub(crate) struct Pager {
     child: Child,
     input: Option<ChildStdin>,
-    /// The keys that would end this process are the pager's as long as it runs.
-    interrupts: Interrupts,
+    /// Held for as long as the pager runs.
+    _interrupts: Interrupts,
 }
 
 impl Pager {
@@ -48,17 +48,16 @@ impl Pager {
         for (name, value) in DEFAULTS.iter().filter(|(name, _)| env::var_os(name).is_none()) {
             process.env(name, value);
         }
+        let interrupts = Interrupts::leave_to_child();
         let mut child = process.stdin(Stdio::piped()).spawn()?;
         let input = child.stdin.take();
-        Ok(Self { child, input, interrupts: Interrupts::ignore() })
+        Ok(Self { child, input, _interrupts: interrupts })
     }
 
     /// Has the pager know that nothing more comes, and waits until the reader has left it.
     pub(crate) fn finish(mut self) -> io::Result<ExitStatus> {
         self.input = None;
-        let ended = self.child.wait();
-        self.interrupts.restore();
-        ended
+        self.child.wait()
     }
 }
 
@@ -75,7 +74,9 @@ impl Write for Pager {
     }
 }
 
-/// Where the signals of keys go while a pager or an editor runs.
+/// While this is held, the keys that interrupt and quit do not end this process: the pager or editor
+/// that it waits for does what it likes with them. Taken before that program is started, which may be
+/// interrupted as soon as it runs.
 #[cfg(unix)]
 pub(crate) struct Interrupts([libc::sighandler_t; 2]);
 
@@ -83,14 +84,29 @@ pub(crate) struct Interrupts([libc::sighandler_t; 2]);
 impl Interrupts {
     const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGQUIT];
 
-    /// This process waits for its pager, which does what it likes with a Ctrl-C.
-    pub(crate) fn ignore() -> Self {
-        // SAFETY: no handler is installed, and the pager, which would inherit that signals are
-        // ignored, has been started already.
-        Self(Self::SIGNALS.map(|signal| unsafe { libc::signal(signal, libc::SIG_IGN) }))
+    pub(crate) fn leave_to_child() -> Self {
+        Self(Self::SIGNALS.map(|signal| {
+            // A handler rather than `SIG_IGN`, which the program would inherit: execve(2) sets what is
+            // handled to its default.
+            let nothing: extern "C" fn(libc::c_int) = pass;
+            // SAFETY: the handler does nothing.
+            let before = unsafe { libc::signal(signal, nothing as libc::sighandler_t) };
+            if before == libc::SIG_IGN {
+                // As under nohup(1): the program is to inherit that.
+                // SAFETY: no handler is installed.
+                unsafe { libc::signal(signal, libc::SIG_IGN) };
+            }
+            before
+        }))
     }
+}
 
-    pub(crate) fn restore(&self) {
+#[cfg(unix)]
+extern "C" fn pass(_: libc::c_int) {}
+
+#[cfg(unix)]
+impl Drop for Interrupts {
+    fn drop(&mut self) {
         for (signal, handler) in Self::SIGNALS.into_iter().zip(self.0) {
             // SAFETY: the handler is what the signal had before.
             unsafe { libc::signal(signal, handler) };
@@ -103,11 +119,9 @@ pub(crate) struct Interrupts;
 
 #[cfg(not(unix))]
 impl Interrupts {
-    pub(crate) fn ignore() -> Self {
+    pub(crate) fn leave_to_child() -> Self {
         Self
     }
-
-    pub(crate) fn restore(&self) {}
 }
 
 /// The command as the user's shell reads it, without a shell where it has nothing to read.

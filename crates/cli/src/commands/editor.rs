@@ -59,11 +59,8 @@ impl Draft {
             // Standard output is for the object alone.
             to_standard_error(&mut command)?;
         }
-        let mut child = command.spawn()?;
-        let interrupts = Interrupts::ignore();
-        let ended = child.wait();
-        interrupts.restore();
-        ended
+        let _interrupts = Interrupts::leave_to_child();
+        command.status()
     }
 
     /// The text as it is now.
