@@ -95,7 +95,7 @@ struct Notifying {
 impl Notifying {
     fn start(stage: &Fixture, command: &str, more: &[&str]) -> Self {
         // It says nothing but what fails.
-        let arguments = ["watch", "-q", "--json", "--exec", command].into_iter();
+        let arguments = ["watch", "-q", "--json", "--since", "0", "--exec", command].into_iter();
         let mut watch = stage.command(arguments.chain(more.iter().copied()));
         watch.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = spawn(&mut watch);
@@ -129,7 +129,6 @@ fn a_command_is_given_what_came_together_as_data() {
         "cat; echo begun >&2; tee -a ../got >/dev/null",
         &["--after", "1"],
     );
-    // It has to watch before anything happens.
     propose(&stage, "first", "x\n");
     let object: Value = serde_json::from_str(&watch.next()).expect("one line of JSON");
     assert_eq!(watch.next(), "begun");
