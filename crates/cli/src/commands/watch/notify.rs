@@ -128,7 +128,7 @@ impl Notified {
     }
 
     fn start(&self, context: &Context<'_>) -> io::Result<Child> {
-        // "Nothing is pending" must not be said of a state that cannot be read.
+        // "Nothing is pending" must not be reported for a state that cannot be read.
         let summary = summarise(&context.layer.options().state_dir).map_err(io::Error::other)?;
         let text = match summary.is_empty() {
             true => "nothing is pending".to_owned(),
