@@ -19,7 +19,7 @@ const PREFIX: &str = "greenroom-";
 
 /// The table: a crate that is not in it may not exist, and a row without a crate is stale. Names are
 /// without [`PREFIX`].
-const TABLE: [(&str, May); 23] = [
+const TABLE: [(&str, May); 22] = [
     ("strategy-api", Use(&[])),
     ("atomic-fs", Use(&[])),
     ("patch-formats", Use(&[])),
@@ -47,9 +47,7 @@ const TABLE: [(&str, May); 23] = [
     ("orchestrator-adapter", Use(&["staging-core"])),
     ("mcp-server", Use(&["orchestrator-adapter", "capture", "staging-core"])),
     ("cli", Use(&["mcp-server", "capture", "orchestrator-adapter", "staging-core", "emphasis"])),
-    ("fault-explorer", Use(&["atomic-fs", "mutated-fs"])),
-    // A copy of atomic-fs, made from its sources.
-    ("mutated-fs", Use(&[])),
+    ("fault-explorer", Use(&["atomic-fs"])),
     ("xtask", UseAnyAndBeUsedByNone),
     ("end-to-end", UseAnyAndBeUsedByNone),
     ("real-disk", UseAnyAndBeUsedByNone),
@@ -62,12 +60,11 @@ const TABLE: [(&str, May); 23] = [
 const TESTKIT: &str = "strategy-testkit";
 
 /// The crates that must work without an event loop.
-const BELOW_THE_CORE: [&str; 14] = [
+const BELOW_THE_CORE: [&str; 13] = [
     "atomic-fs",
     "capture",
     "emphasis",
     "fault-explorer",
-    "mutated-fs",
     "patch-formats",
     "diff-engine",
     "staging-core",

@@ -42,8 +42,8 @@ const STEPS: [Step; 12] = [
     Step {
         name: "clippy-mutants",
         action: Action::Cargo(
-            "clippy --package=mutated-fs --package=fault-explorer --all-targets --locked --no-deps \
-             --features=fault-explorer/mutants -- -D warnings",
+            "clippy --package=fault-explorer --all-targets --locked --no-deps \
+             --features=mutants -- -D warnings",
         ),
     },
     Step {

@@ -1,8 +1,8 @@
 //! Packs the crates that are published, and uses them as a program outside of the workspace does.
 //!
-//! What `cargo publish` would upload is unpacked into a folder of its own. There every package is
-//! checked without the repository, and a program depends on the packaged orchestrator-adapter and
-//! runs the example of its README.
+//! Every crate of the workspace is packed. What `cargo publish` would upload is unpacked into a folder
+//! of its own. There every package is checked without the repository, and a program depends on the
+//! packaged orchestrator-adapter and runs the example of its README.
 //!
 //! # Limitations
 //! Nothing is downloaded: the dependencies must have been, as after any build of the workspace. What
@@ -34,9 +34,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
 
     let mut pack = Command::new(cargo());
-    pack.args(["package", "--quiet", "--no-verify", "--allow-dirty", "--locked", "--offline"]);
-    pack.args(published.iter().flat_map(|package| ["--package", package.name.as_str()]));
-    run_in(root, &mut pack)?;
+    pack.args(["package", "--workspace", "--quiet", "--no-verify", "--allow-dirty", "--locked"]);
+    run_in(root, pack.arg("--offline"))?;
 
     let outside = workspace.target_directory.join("tmp/packaged");
     if outside.exists() {

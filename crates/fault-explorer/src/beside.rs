@@ -6,8 +6,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use atomic_fs::simulated::{Answer, Bystander, CallKind, Fault, Image, SimulatedDisk, World};
-use atomic_fs::{
+use crate::atomic_fs::simulated::{
+    Answer, Bystander, CallKind, Fault, Image, SimulatedDisk, World,
+};
+use crate::atomic_fs::{
     Change, ChangeSet, ContentSource, Digest, EmptiedDirs, Expected, Fingerprint, FsError,
     Operation, Outcome, RecordedSet, RecoveredOutcome, RelPath, SetRecords, Workspace,
     WorkspaceLock,

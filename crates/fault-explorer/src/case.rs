@@ -1,6 +1,6 @@
 //! One history, recorded so that it can be replayed.
 
-use atomic_fs::simulated::{Choice, Persistence, Renames};
+use crate::atomic_fs::simulated::{Choice, Persistence, Renames};
 use serde::{Deserialize, Serialize};
 
 use crate::oracle::Broken;

@@ -4,8 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use atomic_fs::simulated::{Answer, CallKind, Entry, Image, Log, Renames, SimulatedDisk, Step};
-use atomic_fs::{
+use crate::atomic_fs::simulated::{
+    Answer, CallKind, Entry, Image, Log, Renames, SimulatedDisk, Step,
+};
+use crate::atomic_fs::{
     ContentSource, Digest, DisplacedEdit, FsError, Outcome, RecordedSet, RecoveredOutcome,
     SetRecords, Workspace, WorkspaceLock,
 };

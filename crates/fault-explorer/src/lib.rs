@@ -4,11 +4,7 @@
 //! happens to it ([`plan`]), makes what crashes leave ([`search`]), and asks whether every
 //! promise holds ([`oracle`]). Nothing here depends on a clock or on the order of threads:
 //! the same seed gives the same counts on every machine.
-#![forbid(unsafe_code)]
-
-// The code under test, with broken variants of its protocol that run when they are chosen.
-#[cfg(feature = "mutants")]
-extern crate mutated_fs as atomic_fs;
+#![deny(unsafe_code)]
 
 pub mod beside;
 pub mod case;
@@ -16,6 +12,8 @@ pub mod counts;
 pub mod fixture;
 #[cfg(feature = "mutants")]
 pub mod mutants;
+#[cfg(feature = "mutants")]
+pub mod mutated;
 pub mod oracle;
 pub mod phases;
 pub mod plan;
@@ -29,3 +27,10 @@ pub mod snapshot;
 pub mod tamper;
 pub mod trace;
 mod workspace;
+
+/// The code under test.
+#[cfg(not(feature = "mutants"))]
+pub use ::atomic_fs;
+/// The code under test, with broken variants of its protocol that run when they are chosen.
+#[cfg(feature = "mutants")]
+pub use mutated as atomic_fs;

@@ -5,10 +5,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "it writes reports under target/")]
 
-// The code under test, with broken variants of its protocol that run when they are chosen.
-#[cfg(feature = "mutants")]
-extern crate mutated_fs as atomic_fs;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
@@ -143,8 +139,8 @@ fn as_recorded(report: &Report, record: bool) -> miette::Result<bool> {
 
 #[cfg(feature = "mutants")]
 fn search_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
-    use atomic_fs::mutants::Mutant;
-    use atomic_fs::simulated::Renames;
+    use fault_explorer::atomic_fs::mutants::Mutant;
+    use fault_explorer::atomic_fs::simulated::Renames;
     use fault_explorer::{mutants, runs};
     let on_windows = options.renames() == Some(Renames::Windows);
     let in_part = options.renames().is_some() && !on_windows;

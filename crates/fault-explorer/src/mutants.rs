@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use atomic_fs::mutants::{Mutant, activate};
-use atomic_fs::simulated::{Persistence, Renames};
+use crate::atomic_fs::mutants::{Mutant, activate};
+use crate::atomic_fs::simulated::{Persistence, Renames};
 
 use crate::case::Violation;
 use crate::fixture::Fixture;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use atomic_fs::simulated::{Persistence, Renames};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
+use fault_explorer::atomic_fs::simulated::{Persistence, Renames};
 use fault_explorer::runs::Effort;
 use fault_explorer::scenario::Scenario;
 

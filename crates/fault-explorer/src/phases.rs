@@ -3,7 +3,7 @@
 //! `table` has a row for each phase: under which heading it is counted, over which states, and
 //! which function explores it. Those functions are sorted by what they do to a set.
 
-use atomic_fs::simulated::Persistence;
+use crate::atomic_fs::simulated::Persistence;
 
 mod job;
 mod table;

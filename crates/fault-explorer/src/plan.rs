@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use atomic_fs::simulated::{Bystander, CallKind, Fault, Image, Inode, Instead, Sharing, World};
+use crate::atomic_fs::simulated::{
+    Bystander, CallKind, Fault, Image, Inode, Instead, Sharing, World,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::beside::{Beside, Second};

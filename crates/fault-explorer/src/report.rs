@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use atomic_fs::simulated::Renames;
+use crate::atomic_fs::simulated::Renames;
 use serde::Serialize;
 
 use crate::counts::Counts;

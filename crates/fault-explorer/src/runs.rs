@@ -1,6 +1,6 @@
 //! Which jobs a run is made of.
 
-use atomic_fs::simulated::{Persistence, Random, Renames};
+use crate::atomic_fs::simulated::{Persistence, Random, Renames};
 
 use crate::phases::{Job, Obstacles, Phase};
 use crate::scenario::{CHAINS, Scenario};

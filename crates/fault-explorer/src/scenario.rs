@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use atomic_fs::simulated::{Answer, Image, Renames};
-use atomic_fs::{Change, ChangeSet, Digest, Operation};
+use crate::atomic_fs::simulated::{Answer, Image, Renames};
+use crate::atomic_fs::{Change, ChangeSet, Digest, Operation};
 
 use crate::snapshot::Snapshot;
 
@@ -118,7 +118,7 @@ impl Scenario {
     }
 
     /// A random set of this size, by name.
-    pub fn random(size: usize, random: &mut atomic_fs::simulated::Random) -> String {
+    pub fn random(size: usize, random: &mut crate::atomic_fs::simulated::Random) -> String {
         (0..size).map(|_| Kind::ALL[random.below(Kind::ALL.len())].letter()).collect()
     }
 

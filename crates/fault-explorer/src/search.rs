@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher as _};
 
-use atomic_fs::simulated::{
+use crate::atomic_fs::simulated::{
     Answer, Choice, Crashes, Entry, Image, Persistence, Random, StateCap, boundaries, new_hasher,
 };
 

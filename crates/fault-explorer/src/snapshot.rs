@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash as _, Hasher as _};
 
-use atomic_fs::simulated::{Body, Image, Inode, new_hasher};
-use atomic_fs::{
+use crate::atomic_fs::simulated::{Body, Image, Inode, new_hasher};
+use crate::atomic_fs::{
     ChangeSet, Digest, EmptiedDirs, EntryKind, Expected, Fingerprint, Operation, RelPath,
 };
 

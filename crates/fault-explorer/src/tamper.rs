@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use atomic_fs::simulated::{Body, Image};
-use atomic_fs::{Digest, is_slot_name};
+use crate::atomic_fs::simulated::{Body, Image};
+use crate::atomic_fs::{Digest, is_slot_name};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Relocation;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use atomic_fs::simulated::{
+use crate::atomic_fs::simulated::{
     Alteration, Effect, Entry, Image, Log, Part, Persistence, Renames, materialise,
 };
 
@@ -53,7 +53,7 @@ fn activate(mutant: Option<&str>) -> miette::Result<()> {
     let named = |name| {
         crate::mutants::named(name).ok_or_else(|| miette::miette!("there is no mutant `{name}`"))
     };
-    atomic_fs::mutants::activate(mutant.map(named).transpose()?);
+    crate::atomic_fs::mutants::activate(mutant.map(named).transpose()?);
     Ok(())
 }
 
@@ -285,10 +285,12 @@ impl Tracer<'_> {
     }
 }
 
-fn operation(change: &atomic_fs::Change) -> String {
-    use atomic_fs::Operation;
+fn operation(change: &crate::atomic_fs::Change) -> String {
+    use crate::atomic_fs::Operation;
     match &change.operation {
-        Operation::Write(_) if change.expected == atomic_fs::Expected::Absent => "created".into(),
+        Operation::Write(_) if change.expected == crate::atomic_fs::Expected::Absent => {
+            "created".into()
+        }
         Operation::Write(_) => "replaced".into(),
         Operation::Delete => "deleted".into(),
         Operation::Rename { to, staged: None } => format!("moved to {to}"),

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use atomic_fs::simulated::{SimulatedDir, SimulatedDisk};
-use atomic_fs::{Disk as _, Locations, Options, Workspace};
+use crate::atomic_fs::simulated::{SimulatedDir, SimulatedDisk};
+use crate::atomic_fs::{Disk as _, Locations, Options, Workspace};
 
 /// A workspace over the tree at `root` with its state at `state`.
 pub(crate) fn open(

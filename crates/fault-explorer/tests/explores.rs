@@ -1,10 +1,6 @@
 //! What the explorer itself must be: thorough, repeatable, and able to see a broken promise.
 
-// The code under test, with broken variants of its protocol that run when they are chosen.
-#[cfg(feature = "mutants")]
-extern crate mutated_fs as atomic_fs;
-
-use atomic_fs::simulated::{Persistence, Renames};
+use fault_explorer::atomic_fs::simulated::{Persistence, Renames};
 use fault_explorer::counts::Counts;
 use fault_explorer::fixture::Fixture;
 use fault_explorer::phases::{Job, Obstacles, Phase};

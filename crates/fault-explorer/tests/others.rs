@@ -1,10 +1,6 @@
 //! Others at the tree, at the state and at the machine's limits: what is done, and that it is survived.
 
-// The code under test, with broken variants of its protocol that run when they are chosen.
-#[cfg(feature = "mutants")]
-extern crate mutated_fs as atomic_fs;
-
-use atomic_fs::simulated::{Image, Instead, Persistence, Renames};
+use fault_explorer::atomic_fs::simulated::{Image, Instead, Persistence, Renames};
 use fault_explorer::counts::Counts;
 use fault_explorer::fixture::Fixture;
 use fault_explorer::phases::{Job, Phase};

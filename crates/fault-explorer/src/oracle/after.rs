@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use atomic_fs::simulated::{Answer, CallKind, Entry, Fault, Image, Persistence};
-use atomic_fs::{Expected, Operation, is_slot_name};
+use crate::atomic_fs::simulated::{Answer, CallKind, Entry, Fault, Image, Persistence};
+use crate::atomic_fs::{Expected, Operation, is_slot_name};
 
 use super::Oracle;
 use super::known::Known;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use atomic_fs::simulated::{Answer, Entry, Image, Saved};
-use atomic_fs::{Change, Operation};
+use crate::atomic_fs::simulated::{Answer, Entry, Image, Saved};
+use crate::atomic_fs::{Change, Operation};
 
 use super::promise::{Broken, Promise, below_root, broken};
 use crate::beside::Beside;

@@ -1,7 +1,7 @@
 //! Whether everything that a user saved is there, and nothing else that is unknown.
 
-use atomic_fs::is_slot_name;
-use atomic_fs::simulated::{Answer, Image, Persistence};
+use crate::atomic_fs::is_slot_name;
+use crate::atomic_fs::simulated::{Answer, Image, Persistence};
 
 use super::Oracle;
 use super::known::Known;

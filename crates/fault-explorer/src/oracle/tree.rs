@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use atomic_fs::is_slot_name;
-use atomic_fs::simulated::{Answer, Image};
+use crate::atomic_fs::is_slot_name;
+use crate::atomic_fs::simulated::{Answer, Image};
 
 use super::Oracle;
 use super::known::Known;

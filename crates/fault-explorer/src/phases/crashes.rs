@@ -1,6 +1,6 @@
 //! Crashes of sets that go through, fail, or meet an edit, and users and failures in recovery.
 
-use atomic_fs::simulated::{CallKind, Fault};
+use crate::atomic_fs::simulated::{CallKind, Fault};
 
 use super::Obstacles;
 use super::edits::edit;

@@ -1,11 +1,11 @@
 //! A user who edits in the middle of an apply, of what takes it back, and around a power cut.
 
 use super::work::Work;
+use crate::atomic_fs::simulated::{Fault, Random};
 use crate::plan::{EIO, Edit, How, Plan};
 use crate::scenario::Scenario;
 use crate::search::Verdict;
 use crate::snapshot::{Snapshot, Thing};
-use atomic_fs::simulated::{Fault, Random};
 
 impl Work<'_> {
     pub(super) fn races(&mut self, leases: bool) -> Verdict {

@@ -1,6 +1,6 @@
 //! Calls that fail, alone, in pairs and for good, and every way in which each can fail.
 
-use atomic_fs::simulated::{CallKind, Fault, Renames};
+use crate::atomic_fs::simulated::{CallKind, Fault, Renames};
 
 use super::windows;
 use super::work::Work;

@@ -1,6 +1,6 @@
 //! One phase over one scenario.
 
-use atomic_fs::simulated::Renames;
+use crate::atomic_fs::simulated::Renames;
 
 use super::Phase;
 use super::work::Work;

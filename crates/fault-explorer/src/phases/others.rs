@@ -1,6 +1,6 @@
 //! Others who change the tree or the state after a crash, before anybody recovers.
 
-use atomic_fs::simulated::Instead;
+use crate::atomic_fs::simulated::Instead;
 
 use super::Obstacles;
 use super::work::Work;

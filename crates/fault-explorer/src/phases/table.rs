@@ -1,6 +1,6 @@
 //! The table of phases: how each is counted, over which states, and by what it is explored.
 
-use atomic_fs::simulated::{Persistence, StateCap};
+use crate::atomic_fs::simulated::{Persistence, StateCap};
 
 use super::Phase;
 use super::work::Work;

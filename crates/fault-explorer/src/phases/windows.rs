@@ -1,7 +1,7 @@
 //! What happens on Windows alone: its errors, files that are held shut, and users between the
 //! halves of a replacement.
 
-use atomic_fs::simulated::{CallKind, Fault};
+use crate::atomic_fs::simulated::{CallKind, Fault};
 
 use super::edits::edit;
 use super::work::Work;

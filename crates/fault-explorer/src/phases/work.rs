@@ -1,6 +1,6 @@
 //! What the functions that explore a phase work with.
 
-use atomic_fs::simulated::Renames;
+use crate::atomic_fs::simulated::Renames;
 
 use crate::scenario::Scenario;
 use crate::search::Search;

@@ -1,6 +1,6 @@
 //! Lists of jobs, and what they are made from.
 
-use atomic_fs::simulated::{Persistence, Renames};
+use crate::atomic_fs::simulated::{Persistence, Renames};
 
 use crate::phases::{Job, Obstacles, Phase};
 use crate::scenario::makes_links;

@@ -1,6 +1,6 @@
 //! What is explored of others: who has taken the descriptors, the slots, the journals.
 
-use atomic_fs::simulated::{Persistence, Renames};
+use crate::atomic_fs::simulated::{Persistence, Renames};
 
 use super::list::{Effort, List, Sets};
 use crate::phases::Phase;

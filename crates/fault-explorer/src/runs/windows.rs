@@ -1,6 +1,6 @@
 //! What is explored over a disk of Windows.
 
-use atomic_fs::simulated::{Persistence, Renames};
+use crate::atomic_fs::simulated::{Persistence, Renames};
 
 use super::list::{Effort, List, Sets};
 use crate::phases::{Job, Obstacles, Phase};

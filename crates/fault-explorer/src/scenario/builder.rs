@@ -1,7 +1,7 @@
 //! Builds a tree and a change set over it, step by step.
 
-use atomic_fs::simulated::{Body, Image, Inode};
-use atomic_fs::{
+use crate::atomic_fs::simulated::{Body, Image, Inode};
+use crate::atomic_fs::{
     Change, ChangeSet, Digest, EmptiedDirs, Expected, Fingerprint, Operation, RelPath,
 };
 

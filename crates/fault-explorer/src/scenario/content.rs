@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use atomic_fs::{ContentSource, Digest};
+use crate::atomic_fs::{ContentSource, Digest};
 
 /// Contents by their digests.
 #[derive(Clone, Default)]

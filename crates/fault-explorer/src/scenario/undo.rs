@@ -1,6 +1,6 @@
 //! The set that takes another one back.
 
-use atomic_fs::{Change, ChangeSet, EmptiedDirs, Expected, Operation, RelPath};
+use crate::atomic_fs::{Change, ChangeSet, EmptiedDirs, Expected, Operation, RelPath};
 
 use super::Scenario;
 use super::builder::{Builder, ROOT};

@@ -1,7 +1,7 @@
 //! A scenario as it would be on Windows.
 
-use atomic_fs::simulated::{ACCESS_LIST, Body, Image};
-use atomic_fs::{ChangeSet, Expected, Operation};
+use crate::atomic_fs::simulated::{ACCESS_LIST, Body, Image};
+use crate::atomic_fs::{ChangeSet, Expected, Operation};
 
 use super::builder::{Builder, ROOT};
 use super::content::Content;

@@ -1,6 +1,6 @@
 //! Crashes that others meet: who changes what is left, and a second state beside.
 
-use atomic_fs::simulated::{
+use crate::atomic_fs::simulated::{
     Choice, Crashes, Entry, Image, Log, Persistence, boundaries, materialise,
 };
 

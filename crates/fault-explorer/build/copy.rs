@@ -39,14 +39,14 @@ struct Edit {
 /// Whoever changes lines of atomic-fs that are in the list changes them there as well: until then this
 /// fails and prints all of them.
 pub(crate) fn run() {
-    for watched in ["build/copy.rs", "mutants.toml", "../../atomic-fs/src"] {
+    for watched in ["build/copy.rs", "mutants.toml", "../atomic-fs/src"] {
         println!("cargo::rerun-if-changed={watched}");
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let table = fs::read_to_string("mutants.toml").expect("mutants.toml can be read");
     let table: Table = toml::from_str(&table).unwrap_or_else(|error| panic!("{error}"));
     let mut copy = Copy {
-        from: "../../atomic-fs/src".into(),
+        from: "../atomic-fs/src".into(),
         to: out.join("atomic_fs"),
         edits: BTreeMap::new(),
         misfits: Vec::new(),
@@ -92,6 +92,9 @@ impl Copy<'_> {
         let path = file.to_str().expect("sources have plain names").replace('\\', "/");
         let edits = self.edits.remove(&path).unwrap_or_default();
         let text = self.edited(&text, &edits);
+        // The copy is a module of the fault explorer.
+        let text = text.replace("crate::", "crate::mutated::");
+        let text = text.replace(r#"feature = "simulated""#, r#"feature = "mutants""#);
         // The tests stay where they are: they need crates that this one has not.
         let text = text.replace("cfg(test)", "cfg(any())").replace("any(windows, test)", "windows");
         let text = if path == "lib.rs" { without_inner_lines(&text) } else { text };
