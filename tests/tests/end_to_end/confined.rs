@@ -261,7 +261,7 @@ fn a_command_that_joins_a_view_is_confined_as_the_view_is_or_refused(
 ) {
     let Some(home) = home() else { return };
     let fixture = Fixture::new_in(home);
-    if fixture.run(["run", "--", "true"]).code == Some(125) {
+    if fixture.run(["run", "--confine", "--", "true"]).code == Some(125) {
         println!("skipped: there is no view here");
         return;
     }

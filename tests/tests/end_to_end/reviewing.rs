@@ -56,7 +56,7 @@ fn what_is_marked_is_applied_and_rejected_at_the_end() {
         "approved:\r\n  p1 modify a.txt",
         "  p3 modify c.txt",
         "rejected:\r\n  p2 modify b.txt (+1 -1): use words\r\n",
-        "1 patch is not marked and pending\r\n",
+        "1 patch is not marked, and will stay pending\r\n",
         "Apply 2 patches and reject 1? [y/N] ",
     ] {
         assert!(end.contains(part), "`{part}`: {end}");
@@ -294,6 +294,8 @@ fn a_set_of_which_a_part_became_stale_is_applied_only_with_a_yes_to_that() {
     let end = terminal.type_until("y", "[y/N] ");
     assert!(end.contains("p2 `b.txt` is no longer pending: it is discarded (stale)"), "{end}");
     assert!(end.contains("not in it, stale or expired:\r\n  p2 modify b.txt"), "{end}");
-    assert_eq!(terminal.answer("y\n"), Some(0));
+    let (code, end) = terminal.answer_and_read("y\n");
+    assert_eq!(code, Some(0), "{end}");
+    assert!(end.contains("`greenroom refresh p2`"), "what to do about the rest: {end}");
     assert_eq!((stage.read("a.txt"), stage.read("b.txt")), (b"1\n".into(), b"by hand\n".into()));
 }

@@ -14,6 +14,9 @@ use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
+/// Far longer than anything takes, so that a machine under load fails no test.
+pub(crate) const WAIT: Duration = Duration::from_secs(120);
+
 /// The command on a pseudo-terminal of its own.
 pub(crate) struct Terminal {
     child: Child,
@@ -119,9 +122,17 @@ impl Terminal {
         buffer[..count].to_vec()
     }
 
+    /// Takes what comes next, which has to be something.
+    #[track_caller]
+    fn take_more(&mut self, awaited: &str) {
+        let more = self.read_bytes(WAIT);
+        assert!(!more.is_empty(), "`{awaited}` comes:\n{}", self.seen);
+        self.seen.push_str(&String::from_utf8_lossy(&more));
+    }
+
     /// Reads until this has come; what came since the last call.
+    #[track_caller]
     pub(crate) fn read_until(&mut self, text: &str) -> String {
-        let mut buffer = [0; 4096];
         loop {
             if let Some(at) = self.seen[self.read..].find(text) {
                 let end = self.read + at + text.len();
@@ -129,9 +140,7 @@ impl Terminal {
                 self.read = end;
                 return new;
             }
-            let count = self.controller.read(&mut buffer).unwrap_or_default();
-            assert!(count > 0, "`{text}` comes:\n{}", self.seen);
-            self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            self.take_more(text);
         }
     }
 
@@ -152,11 +161,10 @@ impl Terminal {
     }
 
     /// Reads until this is on the terminal.
+    #[track_caller]
     pub(crate) fn until(&mut self, text: &str) -> &str {
-        let mut buffer = [0; 4096];
         while !self.seen.contains(text) {
-            let count = self.controller.read(&mut buffer).expect("the command asks");
-            self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            self.take_more(text);
         }
         &self.seen
     }

@@ -7,10 +7,7 @@ use std::time::{Duration, Instant};
 use end_to_end::{Fixture, greenroom_binary};
 use vt100::{Parser, Screen};
 
-use crate::terminal::Terminal;
-
-/// Far longer than anything takes, so that a machine under load fails no test.
-const WAIT: Duration = Duration::from_secs(120);
+use crate::terminal::{Terminal, WAIT};
 
 /// What the shell writes when it waits for a command.
 const PROMPT: &str = "$ ";

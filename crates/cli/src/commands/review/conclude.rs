@@ -33,7 +33,7 @@ pub(super) fn conclude(
         return Ok(Concluded::Done);
     }
     context.console.text(&summary(&approved, &rejected, marks.undecided()))?;
-    let request = match request(context, &approved, rest) {
+    let (request, lapsed) = match request(context, &approved, rest) {
         Ok(request) => request,
         Err(failure) => return changed_or(failure),
     };
@@ -48,19 +48,25 @@ pub(super) fn conclude(
             Err(error) => return changed_or(error.into()),
         }
     }
-    match reject(context, &rejected) {
+    let failed = reject(context, &rejected);
+    context.remark_lapsed(&lapsed);
+    match failed {
         None => Ok(Concluded::Done),
         Some(failure) if approved.is_empty() => Err(failure),
         Some(failure) => Err(failure.after_changes()),
     }
 }
 
-/// What the reviewer's yes would apply. What the set lacks is named before the question.
-fn request(context: &Context<'_>, approved: &[Patch], rest: bool) -> Result<ApplyRequest, Failure> {
+/// What the reviewer's yes would apply, and what the set lacks, which is named before the question.
+fn request(
+    context: &Context<'_>,
+    approved: &[Patch],
+    rest: bool,
+) -> Result<(ApplyRequest, Vec<Patch>), Failure> {
     let ids: Vec<Selector> = approved.iter().map(|patch| Selector::Patch(patch.id)).collect();
     let mut request = ApplyRequest { ids, rest, approval: asked(), ..ApplyRequest::default() };
     if approved.is_empty() {
-        return Ok(request);
+        return Ok((request, Vec::new()));
     }
     let lapsed = context.layer.select(&request.ids)?.lapsed;
     if !lapsed.is_empty() {
@@ -70,7 +76,7 @@ fn request(context: &Context<'_>, approved: &[Patch], rest: bool) -> Result<Appl
     request.expect = Some(set_signature(approved));
     // Each of them was approved by a key of its own.
     request.confirm_full_replace = true;
-    Ok(request)
+    Ok((request, lapsed))
 }
 
 fn indented(patches: &[Patch]) -> String {
@@ -92,7 +98,7 @@ fn summary(approved: &[Patch], rejected: &[(&Patch, Option<&str>)], undecided: u
     if undecided > 0 {
         let _ = writeln!(
             text,
-            "{} not marked and pending",
+            "{} not marked, and will stay pending",
             count(undecided, "patch is", "patches are")
         );
     }
