@@ -10,6 +10,7 @@ use miette::{IntoDiagnostic as _, Result, miette};
 use orchestrator_adapter::{ApplyRequest, DiskOwner, Proposal};
 
 use crate::apply::peak_memory_mib;
+use crate::programs::release_build;
 use crate::table::{median, print, shown};
 
 mod propose;
@@ -149,13 +150,7 @@ fn median_of(times: usize, mut work: impl FnMut() -> Result<()>) -> Result<Durat
 
 /// `greenroom status` on a small workspace, from its start to its end: the median and p95.
 fn start_up(root: &Path, target: &Path) -> Result<(Duration, Duration)> {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--bin", "greenroom"])
-        .current_dir(root)
-        .status()
-        .into_diagnostic()?;
-    check(built.success())?;
-    let binary = root.join("target/release/greenroom");
+    let binary = release_build(root)?;
     let world = World::new(target, 20)?;
     let greenroom = |arguments: &[&str]| -> Result<()> {
         let status = Command::new(&binary)

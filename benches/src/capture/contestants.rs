@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use miette::{IntoDiagnostic as _, Result, miette};
 
 use super::work::{Measured, Work};
-use crate::programs::succeed;
+use crate::programs::{release_build, succeed};
 
 /// A way of running a command.
 pub(super) struct Contestant {
@@ -28,12 +28,7 @@ enum Way {
 impl Contestant {
     /// All that this machine has, the bare command first. What is missing is named.
     pub(super) fn all(root: &Path, folder: &Path) -> Result<Vec<Self>> {
-        succeed(
-            Command::new(env!("CARGO"))
-                .args(["build", "--quiet", "--release", "--bin", "greenroom"])
-                .current_dir(root),
-        )?;
-        let greenroom = root.join("target/release/greenroom");
+        let greenroom = release_build(root)?;
         let mut all = vec![
             Self { name: "bare", way: Way::Bare },
             Self { name: "greenroom run", way: Way::Greenroom(greenroom) },
