@@ -1,9 +1,11 @@
 //! What the commands of a capture have changed: the upper directory of an overlay, or a copy in which they
 //! have worked.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 
+use rustix::fs::Dir;
 use staging_core::CaptureDir;
 
 use crate::changes::{Entry, EntryKind};
@@ -45,6 +47,19 @@ impl Layer {
             open(&path)
         })?;
         Ok(Self { root, path, made: Some(Made::read(dir)?) })
+    }
+
+    /// Whether commands have written nothing; never of a working copy, which begins with all of the
+    /// workspace.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        if self.made.is_some() {
+            return Ok(false);
+        }
+        let is_entry = |name: &CStr| !matches!(name.to_bytes(), b"." | b"..");
+        let mut names =
+            Dir::read_from(&self.root).map_err(|error| failed("read", &self.path)(error.into()))?;
+        // An error is reported by whoever reads all of it.
+        Ok(names.all(|entry| entry.is_ok_and(|entry| !is_entry(entry.file_name()))))
     }
 
     /// Every entry that was changed, by the paths. What `ignored` accepts is left out, together with

@@ -30,6 +30,7 @@ use crate::import::{Found, Importer, LastImport, Wanted, clocks, sorted};
 use crate::last_view;
 use crate::layer::Layer;
 use crate::leaving::{self, ImportRead, Leaving};
+use crate::made;
 use crate::mirror::{Changed, mirror};
 use crate::pending::{self, ShownPatches};
 use crate::processes::{Identity, Process};
@@ -203,14 +204,20 @@ impl<'l> SessionCapture<'l> {
         if self.read::<Option<Leaving>>(leaving::FILE)?.flatten().is_some() {
             return Ok(Default::default());
         }
-        let seen = self.seen()?;
         let mut last: LastImport = self.read("imported")?.unwrap_or_default();
         // What the upper directory holds, and what that changes.
         let read_at = now();
         let workspace = &self.layer.options().workspace;
         let (root, upper) = (open(workspace)?, Layer::of(&self.dir)?);
+        let is_empty = upper.is_empty()?;
+        // What is seen is long, and only what commands have written is compared with it.
+        let seen = if is_empty { made::nothing() } else { self.seen()? };
         let mut private = Private::new(rules);
-        let mut read = UpperRead::read(&upper, &mut private, &seen)?;
+        // What is written from here on is found by the next import, which compares it.
+        let mut read = match is_empty {
+            true => UpperRead::default(),
+            false => UpperRead::read(&upper, &mut private, &seen)?,
+        };
         let shown: ShownPatches = self.read(pending::FILE)?.unwrap_or_default();
         let implied = shown.iter().filter(|(_, shown)| shown.state.is_none());
         read.entries

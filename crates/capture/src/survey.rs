@@ -2,8 +2,9 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::sync::mpsc::{self, Receiver};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{self, Receiver, TrySendError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -86,16 +87,29 @@ pub fn survey(
 
 type Read = (Box<[u8]>, Stat, Extra);
 
-/// Walks a tree and reads what `visit` enters. The stats are read on a thread of their own, which takes as
-/// long as reading the directories.
+/// How many paths are handed over at once, and how many such batches may wait.
+const BATCH: usize = 512;
+const BATCHES_WAITING: usize = 64;
+
+/// More threads than this wait for each other in the kernel.
+const THREADS_MAX: usize = 8;
+
+/// Walks a tree and reads what `visit` enters, in the order of the paths. Reading the stats takes longer
+/// than reading the directories: other threads begin with it, and this one helps when it has walked.
 fn read_all(
     root: BorrowedFd<'_>,
     visit: &mut dyn FnMut(&Reached<'_>) -> Visit,
     unreadable: &mut dyn FnMut(&[u8]),
 ) -> io::Result<Vec<Read>> {
+    let threads =
+        std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX));
+    let (found, paths) = mpsc::sync_channel::<Vec<Box<[u8]>>>(BATCHES_WAITING);
+    let paths = Mutex::new(paths);
     std::thread::scope(|scope| {
-        let (found, paths) = mpsc::sync_channel::<Vec<Box<[u8]>>>(BATCHES_WAITING);
-        let stats = scope.spawn(move || read_stats(root, &paths));
+        let helpers: Vec<_> = (1..threads.max(2))
+            .map(|_| scope.spawn(|| Reader::new(root).read_batches(&paths)))
+            .collect();
+        let mut own = Reader::new(root);
         let mut batch = Vec::with_capacity(BATCH);
         let walked = walk::walk(
             root,
@@ -106,50 +120,85 @@ fn read_all(
                 }
                 if batch.len() == BATCH {
                     let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-                    // The thread has ended with an error.
-                    found.send(full).map_err(io::Error::other)?;
+                    match found.try_send(full) {
+                        Ok(()) => {}
+                        // The others have enough to do, or have ended with an error.
+                        Err(TrySendError::Full(full) | TrySendError::Disconnected(full)) => {
+                            own.read_batch(full)?;
+                        }
+                    }
                 }
                 Ok(visited)
             },
             unreadable,
         );
-        let is_sent = found.send(batch);
         drop(found);
-        let read = stats.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        walked?;
-        is_sent.map_err(io::Error::other)?;
+        // What is there of an unfinished walk is of no use, but the helpers wait for the end.
+        let mut sorted = vec![
+            walked.and_then(|()| own.read_batch(batch)).and_then(|()| own.read_batches(&paths)),
+        ];
+        sorted.extend(
+            helpers.into_iter().map(|helper| {
+                helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }),
+        );
+        let mut read = Vec::new();
+        for part in sorted {
+            read.append(&mut part?);
+        }
+        // A merge, as each part is sorted.
+        read.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         Ok(read)
     })
 }
 
-/// How many paths are handed over at once, and how many such batches may wait.
-const BATCH: usize = 512;
-const BATCHES_WAITING: usize = 64;
-
 /// Reads the stats of paths, of which those in one directory follow each other. What has vanished is left
 /// out.
-fn read_stats(root: BorrowedFd<'_>, paths: &Receiver<Vec<Box<[u8]>>>) -> io::Result<Vec<Read>> {
-    let mut read = Vec::new();
-    let mut directory = None;
-    for path in paths.iter().flatten() {
-        let at = path.iter().rposition(|byte| *byte == b'/');
-        let (parent, name) = at.map_or((&b"."[..], &*path), |at| (&path[..at], &path[at + 1..]));
-        let opened = match directory.take().filter(|(of, _): &(Box<[u8]>, _)| **of == *parent) {
-            Some((_, opened)) => opened,
-            None => match directory_beneath(root, parent) {
-                Ok(opened) => Some(opened),
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
-                Err(error) => return Err(error.into()),
-            },
-        };
-        let found = match &opened {
-            Some(opened) => walk::stat(opened.as_fd(), &CString::new(name)?)?,
-            None => None,
-        };
-        directory = Some((parent.into(), opened));
-        read.extend(found.map(|(stat, extra)| (path, stat, extra)));
+struct Reader<'r> {
+    root: BorrowedFd<'r>,
+    /// The last one, and none where it could not be opened.
+    directory: Option<(Box<[u8]>, Option<OwnedFd>)>,
+    read: Vec<Read>,
+}
+
+impl<'r> Reader<'r> {
+    fn new(root: BorrowedFd<'r>) -> Self {
+        Self { root, directory: None, read: Vec::new() }
     }
-    Ok(read)
+
+    /// Reads what comes until there is no more; all of it, in the order of the paths.
+    fn read_batches(mut self, paths: &Mutex<Receiver<Vec<Box<[u8]>>>>) -> io::Result<Vec<Read>> {
+        // One waits and the others wait for it, which is the same.
+        let next = || paths.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        while let Ok(batch) = next() {
+            self.read_batch(batch)?;
+        }
+        self.read.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+        Ok(self.read)
+    }
+
+    fn read_batch(&mut self, batch: Vec<Box<[u8]>>) -> io::Result<()> {
+        for path in batch {
+            let at = path.iter().rposition(|byte| *byte == b'/');
+            let (parent, name) =
+                at.map_or((&b"."[..], &*path), |at| (&path[..at], &path[at + 1..]));
+            let opened = match &self.directory {
+                Some((of, opened)) if **of == *parent => opened,
+                _ => {
+                    let opened = match directory_beneath(self.root, parent) {
+                        Ok(opened) => Some(opened),
+                        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
+                        Err(error) => return Err(error.into()),
+                    };
+                    &self.directory.insert((parent.into(), opened)).1
+                }
+            };
+            let Some(opened) = opened else { continue };
+            let found = walk::stat(opened.as_fd(), &CString::new(name)?)?;
+            self.read.extend(found.map(|(stat, extra)| (path, stat, extra)));
+        }
+        Ok(())
+    }
 }
 
 /// The present time by the clock that file systems use.
