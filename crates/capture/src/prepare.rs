@@ -1,7 +1,9 @@
 //! Makes a capture ready for a view, which begins with what is pending in its session: what is known before a
 //! command starts.
 
+use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 
@@ -19,6 +21,7 @@ use crate::plan::HeldGit;
 use crate::renew::{self, Renewed};
 use crate::rules::{Private, Rules};
 use crate::session::{SessionCapture, create};
+use crate::snapshot::Snapshot;
 use crate::survey::{Survey, survey};
 use crate::upper_read::UpperRead;
 
@@ -29,6 +32,24 @@ pub struct Beginning {
     pub surveyed: Survey,
     /// The directory for [`Plan::layer`](crate::Plan::layer); none if nothing is pending.
     pub layer: Option<PathBuf>,
+}
+
+/// Walks a workspace by rules, to which those of its directories are added: what is in it, and the topmost
+/// entries that are ignored.
+fn walk(root: BorrowedFd<'_>, rules: Rules) -> io::Result<(Survey, Snapshot, Rules)> {
+    let read = |name: &[u8]| read_beneath(root, name).ok();
+    let mut private = Private::collecting(rules, &read);
+    let mut topmost = Topmost::default();
+    let found = survey(root, &mut |path, kind| {
+        // Most entries are not, and deciding it takes as long as reading them.
+        if !private.is_private(path, kind) {
+            return false;
+        }
+        topmost.add(path);
+        private.is_left_out(path, kind)
+    })?;
+    let ignored = topmost.read(root, found.snapshot.begun())?;
+    Ok((found, ignored, private.into_rules()))
 }
 
 impl SessionCapture<'_> {
@@ -48,10 +69,17 @@ impl SessionCapture<'_> {
     /// records what the view shows. Of `wanted`, the rules of directories are collected here; what earlier
     /// commands of the session have wanted to be proposed still is.
     ///
+    /// `tracked` answers with the paths of [`Rules::tracked`], and may wait for git: it is called after
+    /// the workspace was walked, which then is repeated if there are such paths.
+    ///
     /// # Errors
     /// [`CaptureError::Live`] while processes of an earlier view live; else as
     /// [`import`](Self::import).
-    pub fn prepare(&self, wanted: Rules) -> Result<Beginning> {
+    pub fn prepare(
+        &self,
+        wanted: Rules,
+        tracked: impl FnOnce() -> BTreeSet<Bytes>,
+    ) -> Result<Beginning> {
         let root = create(&self.dir, self.layer)?;
         let _lock = self.dir.lock()?;
         let processes = self.processes()?;
@@ -79,20 +107,14 @@ impl SessionCapture<'_> {
         let rules = Rules { proposed, patched: pending::targets(&shown), ..wanted };
         // What is not staged was made from what an earlier view has shown, and hides what this one does.
         pending::keep(&mut shown, &before, &unstaged);
-        let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
-        let mut private = Private::collecting(rules, &read);
         // What is in the workspace now.
-        let mut topmost = Topmost::default();
-        let unreadable = failed("read", &self.layer.options().workspace);
-        let mut found = survey(root.as_fd(), &mut |path, kind| {
-            if private.is_private(path, kind) {
-                topmost.add(path);
-            }
-            private.is_left_out(path, kind)
-        })
-        .map_err(&unreadable)?;
-        let ignored = topmost.read(root.as_fd(), found.snapshot.begun()).map_err(unreadable)?;
-        let mut private = Private::new(private.into_rules());
+        let walked = walk(root.as_fd(), rules.clone()).and_then(|walked| match tracked() {
+            none if none.is_empty() => Ok(walked),
+            tracked => walk(root.as_fd(), Rules { tracked, ..rules }),
+        });
+        let (mut found, ignored, rules) =
+            walked.map_err(failed("read", &self.layer.options().workspace))?;
+        let mut private = Private::new(rules);
         // What the view shows: that, the layer, and what the upper directory keeps.
         let (seen, was_hidden) = (self.seen()?, Hidden::read(&self.dir)?);
         let earlier = Earlier { seen: &seen, hidden: &was_hidden, root: root.as_fd() };

@@ -1,8 +1,9 @@
 //! Which files of the workspace are ignored: what is read before a command starts.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use capture::{Bytes, Repository};
 
@@ -18,29 +19,58 @@ pub(super) fn general_rules(root: &Path) -> Vec<Bytes> {
 
 /// The files that git tracks although a rule ignores them. Without a repository none are.
 pub(super) fn tracked(console: &Console, root: &Path) -> BTreeSet<Bytes> {
-    if !root.join(".git").exists() {
-        return BTreeSet::new();
+    Tracked::ask(root).finish(console)
+}
+
+/// Git, which lists the files that it tracks although a rule ignores them. It takes as long as a walk of
+/// the workspace.
+pub(super) struct Tracked(Option<io::Result<Child>>);
+
+impl Tracked {
+    /// Starts git where there is a repository.
+    pub(super) fn ask(root: &Path) -> Self {
+        let start = || {
+            Command::new("git")
+                .arg("-C")
+                .arg(root)
+                // No program of the repository's configuration is started.
+                .args(["-c", "core.fsmonitor=false"])
+                .args(["ls-files", "-z", "-c", "-i", "--exclude-standard"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+        };
+        Self(root.join(".git").exists().then(start))
     }
-    let listed = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        // No program of the repository's configuration is started.
-        .args(["-c", "core.fsmonitor=false", "ls-files", "-z", "-c", "-i", "--exclude-standard"])
-        .stdin(Stdio::null())
-        .output();
-    let reason = match &listed {
-        Ok(listed) if listed.status.success() => None,
-        Ok(listed) => Some(String::from_utf8_lossy(&listed.stderr).trim_end().to_owned()),
-        Err(error) => Some(error.to_string()),
-    };
-    if let Some(reason) = reason {
-        let reason = staging_core::escape_line_for_display(&reason).into_owned();
-        console.warn(&format!(
-            "git does not say which files it tracks, so that those that a rule ignores are not \
-             proposed: {reason}"
-        ));
+
+    /// Waits for its answer.
+    pub(super) fn finish(mut self, console: &Console) -> BTreeSet<Bytes> {
+        let Some(started) = self.0.take() else { return BTreeSet::new() };
+        let listed = started.and_then(Child::wait_with_output);
+        let reason = match &listed {
+            Ok(listed) if listed.status.success() => None,
+            Ok(listed) => Some(String::from_utf8_lossy(&listed.stderr).trim_end().to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = reason {
+            let reason = staging_core::escape_line_for_display(&reason).into_owned();
+            console.warn(&format!(
+                "git does not say which files it tracks, so that those that a rule ignores are not \
+                 proposed: {reason}"
+            ));
+        }
+        let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
+        let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        paths.map(|path| Bytes(path.to_vec())).collect()
     }
-    let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
-    let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-    paths.map(|path| Bytes(path.to_vec())).collect()
+}
+
+impl Drop for Tracked {
+    /// Nobody waits for the answer any more.
+    fn drop(&mut self) {
+        if let Some(Ok(git)) = &mut self.0 {
+            let _ = git.kill().and_then(|()| git.wait());
+        }
+    }
 }

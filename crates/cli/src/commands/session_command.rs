@@ -14,7 +14,7 @@ use staging_core::{CaptureDir, DiskOwner, ErrorKind, SessionId};
 
 use super::attend::Attendant;
 use super::caller::Caller;
-use super::ignored::{general_rules, tracked};
+use super::ignored::{Tracked, general_rules};
 use super::imported::failure_of;
 use super::layer_watch::check_layer;
 use super::make_view::{Wanted, make_view};
@@ -181,14 +181,14 @@ impl SessionCommand<'_> {
         settings: &Settings,
         plan: Plan,
     ) -> Result<View, Failure> {
+        let tracked = Tracked::ask(&location.root);
         let globs = settings.propose_ignored.iter().chain(self.propose_ignored);
         let rules = Rules {
             general: general_rules(&location.root),
-            tracked: tracked(console, &location.root),
             proposed: globs.map(|glob| Bytes(glob.clone().into_bytes())).collect(),
             ..Rules::default()
         };
-        let beginning = capture.prepare(rules).map_err(failure_of)?;
+        let beginning = capture.prepare(rules, || tracked.finish(console)).map_err(failure_of)?;
         let surveyed = beginning.surveyed;
         let is_foreign = surveyed.foreign.len() > FOREIGN_MAX || is_foreign(&location.root);
         remark_survey(console, &surveyed, self.view == ViewKind::Copy || is_foreign);
