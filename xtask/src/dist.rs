@@ -106,12 +106,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the command as `cargo install` does; the path of the binary.
+/// Builds the command; the path of the binary.
 fn build(root: &Path) -> Result<PathBuf> {
     let mut command = Command::new(cargo());
-    command.args(["build", "--release", "--locked", "--bin=greenroom", "--message-format=json"]);
+    command.args(["build", "--profile=dist", "--locked", "--bin=greenroom"]);
     command
-        .args(["--package", &release::package_name(root)?])
+        .args(["--message-format=json", "--package", &release::package_name(root)?])
         .stderr(std::process::Stdio::inherit());
     let output = command.current_dir(root).output().into_diagnostic()?;
     if !output.status.success() {
