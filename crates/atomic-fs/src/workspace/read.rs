@@ -1,12 +1,14 @@
 //! Reading a workspace's files and directories.
 
+use std::collections::HashSet;
+use std::io::{self, Read};
+
 use super::{SystemDisk, Workspace};
 use crate::error::{FsError, IfThere as _};
 use crate::os::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::os::file_reader::FileReader;
 use crate::refusal::Refusal;
 use crate::rel_path::RelPath;
-use std::io::{self, Read};
 
 impl<D: Disk> Workspace<D> {
     /// The status of a name, not following symlinks; `None` when it, or a parent, is
@@ -27,7 +29,20 @@ impl<D: Disk> Workspace<D> {
         paths: impl IntoIterator<Item = &'p RelPath>,
     ) -> Vec<Result<Option<Stat>, FsError>> {
         let cache = self.cache();
-        paths.into_iter().map(|path| cache.stat(path)).collect()
+        // A directory that is to be created is looked for once, however many files come into it.
+        let mut absent = HashSet::new();
+        let stat = |path: &RelPath| {
+            let parent = path.parent();
+            if absent.contains(&parent) {
+                return Ok(None);
+            }
+            if cache.dir(parent.as_ref()).if_there()?.is_none() {
+                absent.insert(parent);
+                return Ok(None);
+            }
+            cache.stat(path)
+        };
+        paths.into_iter().map(stat).collect()
     }
 
     /// The names in a directory, the root when none is given, without Greenroom's own, in

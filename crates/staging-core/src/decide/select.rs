@@ -33,20 +33,16 @@ impl DiffStagingLayer {
         })?;
         let signature = set_signature(&pending);
         let contested = contested(&pending);
-        let by_session = |patches: Vec<Patch>| {
-            let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
-            for patch in patches {
-                by_session.entry(patch.session).or_default().push(patch);
-            }
-            by_session
-        };
+        let total = pending.len();
         let (mut pending, mut lapsed) = (by_session(pending), by_session(lapsed));
         let sessions = sessions
             .into_iter()
             .map(|session| {
                 let patches = pending.remove(&session.id).unwrap_or_default();
                 let lapsed = lapsed.remove(&session.id).unwrap_or_default();
-                SessionStatus { signature: set_signature(&patches), session, patches, lapsed }
+                let signature =
+                    if patches.len() == total { signature } else { set_signature(&patches) };
+                SessionStatus { signature, session, patches, lapsed }
             })
             .collect();
         let open_journals = self.0.workspace.open_journals()?;
@@ -286,4 +282,21 @@ fn sorted(patches: &[Patch]) -> Vec<&Patch> {
     let mut sorted: Vec<&Patch> = patches.iter().collect();
     sorted.sort_by_key(|patch| (!makes_room(patch), &patch.path, patch.id));
     sorted
+}
+
+/// Patches by their sessions, in their order.
+fn by_session(patches: Vec<Patch>) -> BTreeMap<SessionId, Vec<Patch>> {
+    let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
+    match patches.first() {
+        // One session has all of them, which may be thousands.
+        Some(first) if patches.iter().all(|patch| patch.session == first.session) => {
+            by_session.insert(first.session, patches);
+        }
+        _ => {
+            for patch in patches {
+                by_session.entry(patch.session).or_default().push(patch);
+            }
+        }
+    }
+    by_session
 }

@@ -73,8 +73,7 @@ impl Inner {
     /// ones, which are discarded now. A patch that an apply holds is not checked and counts as
     /// current.
     pub(crate) fn revalidate(&self, patches: Vec<Patch>) -> Result<(Vec<Patch>, Vec<Patch>)> {
-        let mut current = Vec::with_capacity(patches.len());
-        let (mut discarded, mut unchecked) = (Vec::new(), patches);
+        let (mut current, mut discarded, mut unchecked) = (Vec::new(), Vec::new(), patches);
         for _ in 0..CHECKS_MAX {
             if unchecked.is_empty() {
                 return Ok((current, discarded));
@@ -93,6 +92,11 @@ impl Inner {
         all_discarded: &mut Vec<Patch>,
     ) -> Result<Vec<Patch>> {
         let each = self.check_all(&patches)?;
+        if current.is_empty() && each.iter().all(|one| matches!(one, Freshness::Unchanged)) {
+            // As almost always, and there may be thousands, which are large.
+            *current = patches;
+            return Ok(Vec::new());
+        }
         let (mut new_stats, mut stale) = (Vec::new(), Vec::new());
         for (mut patch, freshness) in patches.into_iter().zip(each) {
             match freshness {
