@@ -174,7 +174,8 @@ class Trial(agents.Trial):
                    answer("tests").count("1 passed") == 2, answer("tests"))
         self.check("it cannot approve", "code 4" in answer("approves"), answer("approves"))
         left = answer("leaves the workspace")
-        is_held = "Read-only file system" in left and "code 1" in left or "code 2" in left
+        # Shells write it in different cases.
+        is_held = "read-only file system" in left.lower() and ("code 1" in left or "code 2" in left)
         wrote = (self.home / "outside").exists()
         # Temporary directories stay writable.
         is_temporary = any(self.home.is_relative_to(place) for place in ("/tmp", "/var/tmp"))
