@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{self, Receiver, TrySendError};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -73,7 +74,7 @@ pub fn survey(
     let is_recent = |stat: &Stat| stat.changed.later_by(TICK_NANOS) >= begun;
     let recent: Vec<usize> = (0..entries.len()).filter(|at| is_recent(&entries[*at].1)).collect();
     if !recent.is_empty() {
-        std::thread::sleep(Duration::from_nanos(u64::from(TICK_NANOS) * 2));
+        thread::sleep(Duration::from_nanos(u64::from(TICK_NANOS) * 2));
         begun = now();
         for at in recent {
             let (path, stat): &mut (Box<[u8]>, Stat) = &mut entries[at];
@@ -101,14 +102,15 @@ fn read_all(
     visit: &mut dyn FnMut(&Reached<'_>) -> Visit,
     unreadable: &mut dyn FnMut(&[u8]),
 ) -> io::Result<Vec<Read>> {
-    let threads =
-        std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX));
+    let threads = thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX));
     let (found, paths) = mpsc::sync_channel::<Vec<Box<[u8]>>>(BATCHES_WAITING);
     let paths = Mutex::new(paths);
-    std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads.max(2))
-            .map(|_| scope.spawn(|| Reader::new(root).read_batches(&paths)))
-            .collect();
+    thread::scope(|scope| {
+        // Where the system gives no thread, this one does all of it.
+        let helper = || {
+            thread::Builder::new().spawn_scoped(scope, || Reader::new(root).read_batches(&paths))
+        };
+        let helpers: Vec<_> = (1..threads.max(2)).map_while(|_| helper().ok()).collect();
         let mut own = Reader::new(root);
         let mut batch = Vec::with_capacity(BATCH);
         let walked = walk::walk(
