@@ -71,6 +71,13 @@ fn a_session_that_there_is_not_is_an_error_and_so_are_entries_to_be_verified() {
 }
 
 #[test]
+fn a_revision_is_answered_with_its_patch() {
+    let stage = stage();
+    let refused = stage.run(["log", "p1@1"]).expect(2);
+    assert!(refused.stderr.contains("`greenroom log p1`"), "{}", refused.stderr);
+}
+
+#[test]
 fn an_object_with_a_list_is_written_as_any_other() {
     let stage = Fixture::new();
     // Characters that are written as escapes, in a name and in a reason.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use staging_core::{
-    Approval, DiffStagingLayer, ErrorKind, Event, EventRecord, LogCheck, SessionId, StagingError,
-    escape_line_for_display,
+    Approval, DiffStagingLayer, ErrorKind, Event, EventRecord, LogCheck, PatchId, SessionId,
+    StagingError, escape_line_for_display,
 };
 
 use super::context::Context;
@@ -91,7 +91,9 @@ impl Filter {
                 LogSelector::Patch(id) => Box::new(move |event| event.names_patch(id)),
                 LogSelector::Apply(id) => Box::new(move |event| event.names_apply(id)),
                 LogSelector::Session(name) => {
-                    let found = context.layer.find_session(&name)?;
+                    let found = context.layer.find_session(&name);
+                    let found =
+                        found.map_err(|error| named_revision(&name).unwrap_or(error.into()))?;
                     // The label of a session that has ended can be another one's by now.
                     let all = context.layer.sessions()?.into_iter();
                     let all = all.filter(|session| session.label == name).map(|session| session.id);
@@ -106,6 +108,16 @@ impl Filter {
     fn has(&self, event: &Event) -> bool {
         self.0.is_empty() || self.0.iter().any(|is_about| is_about(event))
     }
+}
+
+/// What to ask for instead, where a name is a patch with its revision.
+fn named_revision(name: &str) -> Option<Failure> {
+    let (patch, revision) = name.split_once('@')?;
+    revision.parse::<u32>().ok()?;
+    let patch: PatchId = patch.parse().ok()?;
+    let message = format!("the log has no entries of a revision alone, such as `{name}`");
+    let advice = format!("`greenroom log {patch}` shows those of all its revisions.");
+    Some(Failure::usage(message).advise(advice))
 }
 
 /// The entries that are wanted, read in pages.
