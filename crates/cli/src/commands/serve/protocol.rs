@@ -83,7 +83,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(id: Id, code: Code, kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { id, code, failure: Box::new(Failure::new(kind, message)) }
+        Self { id, code, failure: Box::new(Failure::new(kind, shortened(message.into()))) }
     }
 
     /// A call that was read and could not be done.
@@ -191,6 +191,17 @@ pub(super) fn read(line: &[u8]) -> Result<Option<(Id, Call)>, Refusal> {
     }
 }
 
+/// A message that repeats no more of what was sent than its begin. Its end says what is expected.
+fn shortened(message: String) -> String {
+    const EACH_BYTES_MAX: usize = 1024;
+    if message.len() <= 2 * EACH_BYTES_MAX {
+        return message;
+    }
+    let begin = message.floor_char_boundary(EACH_BYTES_MAX);
+    let end = message.ceil_char_boundary(message.len() - EACH_BYTES_MAX);
+    format!("{} … {}", &message[..begin], &message[end..])
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -222,6 +233,20 @@ mod tests {
         let refusal = read(line.as_bytes()).expect_err("it is no call").to_line();
         let begins = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":{code},");
         assert!(refusal.starts_with(&begins), "{refusal}");
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_all_of_what_was_sent() {
+        let long = "ä".repeat(100_000);
+        let begin = r#"{"jsonrpc":"2.0","id":1,"method":""#;
+        let kind =
+            format!(r#"propose","params":{{"session":"s1","proposals":[{{"kind":"{long}"}}]}}}}"#);
+        for (rest, end) in [(kind, "expected"), (format!("{long}\"}}"), "ä")] {
+            let refusal = read(format!("{begin}{rest}").as_bytes()).expect_err("it is no call");
+            let message = &refusal.failure.message;
+            assert!(message.len() < 2100 && message.contains('…'), "{message}");
+            assert!(message[message.find('…').expect("it is there")..].contains(end), "{message}");
+        }
     }
 
     #[rstest]
