@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import shlex
 import signal
 import sys
 import threading
@@ -223,7 +224,10 @@ class Faking(WithServer):
         """A server that does this with every call."""
         script = self.directory / "fake"
         lines = "\n".join(f"        {line}" for line in body.splitlines())
-        script.write_text(f"#!{sys.executable}\n" + FAKE.format(hello=hello or HELLO, body=lines))
+        program = self.directory / "fake.py"
+        program.write_text(FAKE.format(hello=hello or HELLO, body=lines))
+        # The interpreter's path may have blanks in it, which the line of an interpreter cannot.
+        script.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(program))}\n")
         script.chmod(0o755)
         started = Greenroom(binary=script)
         self.addCleanup(started.close)
