@@ -10,7 +10,7 @@ use crate::decision::Decision;
 use crate::error::Result;
 use crate::ids::PatchId;
 use crate::owner::{Liveness, Owner};
-use crate::store::columns::{change, exists, rows};
+use crate::store::columns::{change, exists, row, rows};
 use crate::store::write::Write;
 
 /// Records the last decision about a patch, which its agent has to receive.
@@ -25,19 +25,29 @@ pub(crate) fn note(
     change(connection, statement, (id, decision, replaced_by)).map(drop)
 }
 
-/// Whether the agent of sessions of this label has not received something. The few unreported
-/// patches are read first: labels have no index.
+/// Whether the agent of sessions of this label is yet to receive something, which no other answer is
+/// about to report. The few unreported patches are read first: labels have no index.
 pub(crate) fn any(connection: &Connection, label: &str) -> Result<bool> {
-    let statement = "SELECT 1 FROM patches CROSS JOIN sessions ON sessions.id = patches.session
-         WHERE unreported = 1 AND label = ?1";
-    exists(connection, statement, [label])
+    let unclaimed = "SELECT 1 FROM patches CROSS JOIN sessions ON sessions.id = patches.session
+         WHERE unreported = 1 AND claimed_by IS NULL AND label = ?1";
+    if exists(connection, unclaimed, [label])? {
+        return Ok(true);
+    }
+    let claimed = "SELECT DISTINCT claimed_by
+         FROM patches CROSS JOIN sessions ON sessions.id = patches.session
+         WHERE unreported = 1 AND claimed_by IS NOT NULL AND label = ?1";
+    let claims: Vec<String> = rows(connection, claimed, [label], |row| Ok(row.get(0)?))?;
+    Ok(claims.iter().any(|claim| is_dead(claim)))
 }
 
-/// Whether a patch is decided, or its agent has not received a decision after which it is pending.
+/// Whether a patch is decided, or its agent is yet to receive a decision after which it is pending. An
+/// answer that is just being written has it already: it is recorded as received a moment later.
 pub(crate) fn is_decided(connection: &Connection, id: PatchId) -> Result<bool> {
-    let statement =
-        "SELECT 1 FROM patches WHERE id = ?1 AND (state <> 'pending' OR unreported = 1)";
-    exists(connection, statement, [id])
+    let statement = "SELECT state <> 'pending', claimed_by FROM patches
+         WHERE id = ?1 AND (state <> 'pending' OR unreported = 1)";
+    let found: Option<(bool, Option<String>)> =
+        row(connection, statement, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.is_some_and(|(is_decided, claim)| is_decided || is_free(&claim)))
 }
 
 /// Claims what is to be reported to the agent of sessions of this label, by the order of the patches,
@@ -54,7 +64,6 @@ pub(crate) fn claim(
          WHERE unreported = 1 AND label = ?1 ORDER BY patches.id";
     let open: Vec<(PatchId, Option<String>)> =
         rows(write, statement, [label], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let is_free = |by: &Option<String>| by.as_deref().is_none_or(is_dead);
     let mut free: Vec<PatchId> =
         open.into_iter().filter(|(_, by)| is_free(by)).map(|(id, _)| id).collect();
     let left = free.len().saturating_sub(limit);
@@ -63,6 +72,11 @@ pub(crate) fn claim(
         change(write, "UPDATE patches SET claimed_by = ?2 WHERE id = ?1", (id, answer))?;
     }
     Ok((free, left))
+}
+
+/// Whether no answer has claimed it, or one that its process will never give.
+fn is_free(claim: &Option<String>) -> bool {
+    claim.as_deref().is_none_or(is_dead)
 }
 
 /// Whether the process that was about to give an answer is dead, as far as it is known: what is

@@ -54,6 +54,27 @@ fn a_decision_that_is_made_while_an_earlier_one_is_reported_is_reported_too() {
 }
 
 #[test]
+fn nobody_waits_for_what_an_answer_is_about_to_report() {
+    let world = World::new();
+    world.write(world.session(AGENT), "a", "new\n");
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    world.layer.undo(None).expect("undone");
+    let is_awaited = || {
+        let is_decided = world.layer.is_any_decided(&[PatchId(1)]).expect("read");
+        (is_decided, world.layer.has_unreported_decisions(AGENT).expect("read"))
+    };
+    assert_eq!(is_awaited(), (true, true));
+    // An agent that has the answer may wait again before it is recorded that it was written.
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("the undo");
+    assert_eq!(is_awaited(), (false, false));
+    world.layer.set_undelivered(&report.answer).expect("given back");
+    assert_eq!(is_awaited(), (true, true));
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("the undo");
+    world.layer.set_delivered(&report.answer).expect("recorded");
+    assert_eq!(is_awaited(), (false, false));
+}
+
+#[test]
 fn the_agent_of_another_label_receives_nothing() {
     let world = rejected();
     assert_eq!(world.layer.take_decisions("another").expect("read"), None);
