@@ -41,7 +41,7 @@ fn walk(root: BorrowedFd<'_>, rules: Rules) -> io::Result<(Survey, Snapshot, Rul
     let mut private = Private::collecting(rules, &read);
     let mut topmost = Topmost::default();
     let found = survey(root, &mut |path, kind| {
-        // Most entries are not, and deciding it takes as long as reading them.
+        // Most entries are not private: the rules are matched once for them, not twice.
         if !private.is_private(path, kind) {
             return false;
         }

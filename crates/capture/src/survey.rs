@@ -124,7 +124,7 @@ fn read_all(
                     let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
                     match found.try_send(full) {
                         Ok(()) => {}
-                        // The others have enough to do, or have ended with an error.
+                        // The helpers have enough to do, or all of them have ended with an error.
                         Err(TrySendError::Full(full) | TrySendError::Disconnected(full)) => {
                             own.read_batch(full)?;
                         }
@@ -135,7 +135,7 @@ fn read_all(
             unreadable,
         );
         drop(found);
-        // What is there of an unfinished walk is of no use, but the helpers wait for the end.
+        // The helpers end now that no path follows, also after a walk that has failed.
         let mut sorted = vec![
             walked.and_then(|()| own.read_batch(batch)).and_then(|()| own.read_batches(&paths)),
         ];
@@ -170,7 +170,7 @@ impl<'r> Reader<'r> {
 
     /// Reads what comes until there is no more; all of it, in the order of the paths.
     fn read_batches(mut self, paths: &Mutex<Receiver<Vec<Box<[u8]>>>>) -> io::Result<Vec<Read>> {
-        // One waits and the others wait for it, which is the same.
+        // One helper waits for a batch, and the others for the lock.
         let next = || paths.lock().unwrap_or_else(PoisonError::into_inner).recv();
         while let Ok(batch) = next() {
             self.read_batch(batch)?;
