@@ -53,6 +53,13 @@ impl Foreground {
         Ok(())
     }
 
+    /// A signal that came since the last call, before there is a command that gets it: whoever sent it wants
+    /// none to begin.
+    #[must_use]
+    pub fn interrupted_by(&self) -> Option<i32> {
+        self.signals.come().last()
+    }
+
     /// The signals that came since the last call and that the command should get.
     pub(crate) fn to_pass_on(&self) -> impl Iterator<Item = i32> {
         self.signals.come().filter(|signal| matches!(*signal, libc::SIGTERM | libc::SIGHUP))

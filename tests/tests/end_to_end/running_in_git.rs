@@ -1,5 +1,8 @@
 //! `run` in repositories: ignored files, renamed directories, linked worktrees and submodules.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use end_to_end::{Fixture, Ran, git, output, tree_of};
 use rstest::rstest;
 
@@ -136,4 +139,34 @@ fn files_and_commits_of_a_submodule_stay_in_the_session() {
     assert_eq!(fixture.tree(), before, "its repository is in the `.git` of the workspace");
     let status = fixture.status();
     assert_eq!(pending(&status), ["modify sub/s"], "{status}");
+}
+
+#[rstest]
+#[case::interrupt("INT", 130)]
+#[case::terminate("TERM", 143)]
+#[case::hang_up("HUP", 129)]
+fn a_signal_before_the_command_begins_keeps_it_from_beginning(
+    #[case] signal: &str,
+    #[case] expected: i32,
+) {
+    let Some(fixture) = fixture() else { return };
+    // While the workspace is read, git is asked what it tracks.
+    let programs = fixture.beside("programs");
+    fs::create_dir(&programs).expect("new");
+    let git = programs.join("git");
+    fs::write(&git, format!("#!/bin/sh\nkill -s {signal} $PPID\n")).expect("new");
+    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).expect("ours");
+    let mut run =
+        fixture.command(["run", "--session", "agent", "--", "sh", "-c", "echo x > begun"]);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(programs).chain(std::env::split_paths(&path));
+    run.env("PATH", std::env::join_paths(path).expect("plain names"));
+    let ran = output(&mut run);
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(expected), "{errors}");
+    assert!(errors.contains("interrupted before the command began"), "{errors}");
+    assert_eq!(fixture.pending(), 0);
+    // Nothing of it is in the way of the next one.
+    shell(&fixture, "echo x > begun").expect(0);
+    assert_eq!(pending(&fixture.status()), ["create begun"]);
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use capture::{
-    Bytes, CaptureError, Confine, Confined, Exit, Plan, Report, Rules, SessionCapture, Step,
-    Survey, View,
+    Bytes, CaptureError, Confine, Confined, Exit, Foreground, Plan, Report, Rules, SessionCapture,
+    Step, Survey, View,
 };
 use staging_core::{CaptureDir, DiskOwner, ErrorKind, SessionId};
 
@@ -18,7 +18,9 @@ use super::ignored::{Tracked, general_rules};
 use super::imported::failure_of;
 use super::layer_watch::check_layer;
 use super::make_view::{Wanted, make_view};
-use super::view::{Copies, Program, in_view, is_foreign, keeper, no_view, settle};
+use super::view::{
+    Copies, Program, check_uninterrupted, in_view, is_foreign, keeper, no_view, settle,
+};
 use super::working_copy::{Unguarded, join_copy, report_differences};
 use crate::args::ViewKind;
 use crate::console::Console;
@@ -85,15 +87,16 @@ impl SessionCommand<'_> {
             git: Vec::new(),
             confine: self.confine.clone(),
         };
-        let start = || {
-            let _alone = self.begin_alone(capture)?;
+        let start = |foreground: &Foreground| {
+            let _alone = self.begin_alone(capture, foreground)?;
             let view = self.begin(console, capture, session, location, settings, &plan)?;
             self.check_called_off()?;
             capture.record(view.identity()).map_err(failure_of)?;
             Ok(view)
         };
         let (begun, took) = (Cell::new(Instant::now()), Cell::new(Duration::ZERO));
-        let start = || start().inspect(|_| begun.set(Instant::now()));
+        let start =
+            |foreground: &Foreground| start(foreground).inspect(|_| begun.set(Instant::now()));
         let limit = settings.layer_bytes_max;
         let mut attendant = Attendant::new(console, owner, capture, session, limit, self.caller);
         let ended = in_view(start, self.program, Some(&mut attendant), |view| {
@@ -126,12 +129,17 @@ impl SessionCommand<'_> {
     }
 
     /// Waits until no other command makes a view of the session, or the command is called off.
-    fn begin_alone(&self, capture: &SessionCapture<'_>) -> Result<File, Failure> {
+    fn begin_alone(
+        &self,
+        capture: &SessionCapture<'_>,
+        foreground: &Foreground,
+    ) -> Result<File, Failure> {
         loop {
             if let Some(alone) = capture.try_begin_alone().map_err(failure_of)? {
                 return Ok(alone);
             }
             self.check_called_off()?;
+            check_uninterrupted(foreground)?;
             std::thread::sleep(BEGIN_AGAIN);
         }
     }

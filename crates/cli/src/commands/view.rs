@@ -146,7 +146,7 @@ impl<'a> Program<'a> {
 /// Runs the program in the view that `start` makes. The attendant works while it runs, and `end` is
 /// called when it has ended.
 pub(super) fn in_view<T>(
-    start: impl FnOnce() -> Result<View, Failure>,
+    start: impl FnOnce(&Foreground) -> Result<View, Failure>,
     program: Program<'_>,
     mut attendant: Option<&mut Attendant<'_>>,
     end: impl FnOnce(&mut View) -> T,
@@ -154,7 +154,8 @@ pub(super) fn in_view<T>(
     let foreground =
         Foreground::take().map_err(|source| Failure::io("cannot take signals", &source))?;
     let ended = || {
-        let mut view = start()?;
+        let mut view = start(&foreground)?;
+        check_uninterrupted(&foreground)?;
         let Program { command, environment } = program;
         view.run_with(command.to_vec(), environment.to_vec()).map_err(not_started(command))?;
         loop {
@@ -177,6 +178,14 @@ pub(super) fn in_view<T>(
         tracing::debug!(%error, "the terminal stays as the command left it");
     }
     ended
+}
+
+/// Fails as a shell reports a command that a signal has ended, where one came before the command began:
+/// walking a large workspace takes seconds.
+pub(super) fn check_uninterrupted(foreground: &Foreground) -> Result<(), Failure> {
+    let Some(signal) = foreground.interrupted_by() else { return Ok(()) };
+    let failure = Failure::new(ErrorKind::Usage, "interrupted before the command began");
+    Err(failure.exits_with(128 | u8::try_from(signal).unwrap_or_default()))
 }
 
 fn not_started(command: &[OsString]) -> impl Fn(ViewError) -> Failure {
