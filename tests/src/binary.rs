@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 /// The command, up to date with the sources.
 ///
@@ -71,11 +72,32 @@ fn workspace_root() -> &'static Path {
 
 /// Whether a file is newer than every source that it was built from.
 fn is_current(path: &Path) -> bool {
-    let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
     let Some(built) = modified(path) else { return false };
-    // What cargo wrote beside it: `file: source source …`, with spaces escaped.
-    let Ok(sources) = fs::read_to_string(path.with_extension("d")) else { return false };
+    let Some(sources) = sources_of(path) else { return false };
+    // `file: source source …`, with spaces escaped.
     let sources = sources.replace("\\ ", "\0");
     let mut sources = sources.split_whitespace().skip(1).map(|path| path.replace('\0', " "));
     sources.all(|source| modified(Path::new(&source)).is_some_and(|changed| changed <= built))
+}
+
+/// What cargo wrote about the sources of a file: beside it after `cargo build`. `cargo test` writes it only
+/// beside the original in `deps`, of which the file is another name.
+fn sources_of(path: &Path) -> Option<String> {
+    if let Ok(sources) = fs::read_to_string(path.with_extension("d")) {
+        return Some(sources);
+    }
+    let prefix = format!("{}-", path.file_stem()?.to_str()?.replace('-', "_"));
+    let originals =
+        fs::read_dir(path.parent()?.join("deps")).ok()?.flatten().map(|entry| entry.path());
+    let mut originals = originals.filter(|original| {
+        let name = original.file_name().and_then(|name| name.to_str());
+        original.extension() == path.extension()
+            && name.is_some_and(|name| name.starts_with(&prefix))
+            && modified(original) == modified(path)
+    });
+    fs::read_to_string(originals.next()?.with_extension("d")).ok()
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|found| found.modified()).ok()
 }
