@@ -70,32 +70,27 @@ fn workspace_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie below the workspace")
 }
 
+/// What programs and plugins are built from, below the workspace.
+const SOURCES: [&str; 4] = ["Cargo.lock", "Cargo.toml", "crates", "tests/src"];
+
 /// Whether a file is newer than every source that it was built from.
 fn is_current(path: &Path) -> bool {
     let Some(built) = modified(path) else { return false };
-    let Some(sources) = sources_of(path) else { return false };
-    // `file: source source …`, with spaces escaped.
+    // `cargo build` writes beside it: `file: source source …`, with spaces escaped. `cargo test` does not.
+    let Ok(sources) = fs::read_to_string(path.with_extension("d")) else {
+        return SOURCES.iter().all(|source| is_older(&workspace_root().join(source), built));
+    };
     let sources = sources.replace("\\ ", "\0");
     let mut sources = sources.split_whitespace().skip(1).map(|path| path.replace('\0', " "));
     sources.all(|source| modified(Path::new(&source)).is_some_and(|changed| changed <= built))
 }
 
-/// What cargo wrote about the sources of a file: beside it after `cargo build`. `cargo test` writes it only
-/// beside the original in `deps`, of which the file is another name.
-fn sources_of(path: &Path) -> Option<String> {
-    if let Ok(sources) = fs::read_to_string(path.with_extension("d")) {
-        return Some(sources);
-    }
-    let prefix = format!("{}-", path.file_stem()?.to_str()?.replace('-', "_"));
-    let originals =
-        fs::read_dir(path.parent()?.join("deps")).ok()?.flatten().map(|entry| entry.path());
-    let mut originals = originals.filter(|original| {
-        let name = original.file_name().and_then(|name| name.to_str());
-        original.extension() == path.extension()
-            && name.is_some_and(|name| name.starts_with(&prefix))
-            && modified(original) == modified(path)
-    });
-    fs::read_to_string(originals.next()?.with_extension("d")).ok()
+/// Whether a file, or each file in a directory, has not changed since a time.
+fn is_older(path: &Path, than: SystemTime) -> bool {
+    let Ok(entries) = fs::read_dir(path) else {
+        return modified(path).is_some_and(|changed| changed <= than);
+    };
+    entries.flatten().all(|entry| is_older(&entry.path(), than))
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

@@ -7,6 +7,7 @@ use end_to_end::{Fixture, Ran, git, output, tree_of};
 use rstest::rstest;
 
 use crate::running::pending;
+use crate::terminal::with_usual_signals;
 
 const NAMED: [&str; 4] = ["-c", "user.name=a", "-c", "user.email=a@b"];
 
@@ -161,6 +162,7 @@ fn a_signal_before_the_command_begins_keeps_it_from_beginning(
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(programs).chain(std::env::split_paths(&path));
     run.env("PATH", std::env::join_paths(path).expect("plain names"));
+    with_usual_signals(&mut run);
     let ran = output(&mut run);
     let errors = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(expected), "{errors}");

@@ -78,16 +78,7 @@ impl Terminal {
             command.env("TERM", "xterm");
         }
         command.stdin(open()).stdout(open()).stderr(open());
-        // SAFETY: the closure makes system calls only.
-        unsafe {
-            command.pre_exec(|| {
-                // The tests may have been started to ignore them, as by `nohup` or in the background.
-                for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP] {
-                    libc::signal(signal, libc::SIG_DFL);
-                }
-                Ok(())
-            });
-        }
+        with_usual_signals(&mut command);
         controller.write_all(typed.as_bytes()).expect("the terminal takes it");
         let child = spawn(&mut command);
         Self { child, controller, seen: String::new(), read: 0 }
@@ -189,6 +180,20 @@ impl Terminal {
         let _ = self.controller.read_to_end(&mut rest);
         let code = self.child.wait().expect("the command ends").code();
         (code, String::from_utf8_lossy(&rest).into_owned())
+    }
+}
+
+/// Has the command receive the signals of a terminal, although the tests may have been started to ignore them,
+/// as by `nohup` or in the background.
+pub(crate) fn with_usual_signals(command: &mut Command) {
+    // SAFETY: the closure makes system calls only.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
     }
 }
 
