@@ -4,9 +4,9 @@
 usage: start.py --dist DIR [--rounds N]
 
 DIR has what `cargo xtask dist` wrote. The packages are installed offline into a temporary directory, and started in
-turn, N times each (default 40), beside a program of Node.js that does nothing. Prints a Markdown table of
-minimum and median, and of the least processor time, which depends less on what else the machine does. Exits 1 when
-npm's script takes, by the minimum, 100 ms or more beyond Node.js.
+turn, N times each (default 40), beside a program of Node.js that does nothing and uvx with `true`. Prints a Markdown
+table of minimum and median, and of the least processor time, which depends less on what else the machine does. Exits 1
+when npm's script takes, by the minimum, 100 ms or more beyond Node.js, or uvx with the command beyond uvx with `true`.
 
 Node.js, npm and uv are those on the PATH; `--node FILE` can be given several times. What is not there is left
 out, with a line.
@@ -67,7 +67,8 @@ def measure(options, folder):
         environment |= {**uv, "UV_TOOL_BIN_DIR": str(folder / "bin")}
         run(["uv", "tool", "install", wheel], environment)
         ways["installed by uv"] = [folder / "bin/greenroom", "mcp"]
-        ways["uvx"] = ["uvx", "--from", wheel, "greenroom", "mcp"]
+        ways["uvx, doing nothing"] = ["uvx", "--from", wheel, "true"]
+        ways["the command by uvx"] = ["uvx", "--from", wheel, "greenroom", "mcp"]
     else:
         print("left out: there is no uv", file=sys.stderr)
     times = {way: [] for way in ways}
@@ -83,10 +84,11 @@ def measure(options, folder):
         print(f"| {way} | {min(walls):.0f} ms | {statistics.median(walls):.0f} ms | {processor:.0f} ms |")
     is_slow = False
     for way, taken in times.items():
-        if way.startswith("npm's script"):
-            nothing = times[way.replace("npm's script, ", "") + ", doing nothing"]
-            more = [min(script) - min(node) for script, node in zip(zip(*taken), zip(*nothing))]
-            print(f"{way}: {more[0]:.0f} ms beyond Node.js, {more[1]:.0f} ms of processor time", file=sys.stderr)
+        runner = way.removeprefix("npm's script, ").removeprefix("the command by ")
+        if runner != way:
+            nothing = times[f"{runner}, doing nothing"]
+            more = [min(one) - min(other) for one, other in zip(zip(*taken), zip(*nothing))]
+            print(f"{way}: {more[0]:.0f} ms beyond {runner}, {more[1]:.0f} ms of processor time", file=sys.stderr)
             is_slow |= more[0] >= LIMIT_MS
     return 1 if is_slow else 0
 
