@@ -144,6 +144,22 @@ fn what_both_have_changed_is_stale_and_what_only_the_user_has_changed_is_left_al
 }
 
 #[test]
+fn of_many_stale_files_a_few_are_named() {
+    let fixture = fixture();
+    let copy = worktree(&fixture);
+    for number in 10..23 {
+        fs::write(copy.join(format!("new{number}")), "agent\n").expect("it is ours");
+        fixture.write(format!("new{number}"), "user\n");
+    }
+    let ran = propose(&fixture, &[]);
+    let remarks: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("stale: ")).collect();
+    assert_eq!(remarks.len(), 11, "{}", ran.stderr);
+    assert!(remarks[9].contains("`new19`"), "{}", ran.stderr);
+    assert_eq!(remarks[10], "stale: 3 more: `greenroom status` shows the patches");
+    assert_eq!(stale(&fixture).len(), 13);
+}
+
+#[test]
 fn the_next_import_follows_the_copy() {
     let fixture = fixture();
     let copy = worktree(&fixture);

@@ -1,7 +1,7 @@
 //! What an import of captured changes reports.
 
 use capture::{CaptureError, Report};
-use staging_core::ErrorKind;
+use staging_core::{ErrorKind, RelPath};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -39,12 +39,9 @@ pub(crate) fn report_rest(console: &Console, report: &Report) {
         ));
     }
     let imported = &report.imported;
-    for path in &imported.unproven {
-        console.remark(&format!(
-            "stale: `{path}` changed while the command ran: both versions are kept, \
-             `greenroom status` shows the patch"
-        ));
-    }
+    report_stale(console, &imported.unproven, |path| {
+        format!("`{path}` changed while the command ran")
+    });
     for path in &imported.withheld {
         console.remark(&format!(
             "not staged: `{path}` changed while the command ran, and another patch of it is pending: \
@@ -53,6 +50,20 @@ pub(crate) fn report_rest(console: &Console, report: &Report) {
     }
     for path in &report.unsettled {
         console.remark(&format!("not staged yet: `{path}` is still being written"));
+    }
+}
+
+/// What is stale, and why. `status` lists all of it, so that a few are enough here.
+pub(super) fn report_stale(console: &Console, paths: &[RelPath], why: impl Fn(&RelPath) -> String) {
+    for path in paths.iter().take(NAMED_MAX) {
+        console.remark(&format!(
+            "stale: {}: both versions are kept, `greenroom status` shows the patch",
+            why(path)
+        ));
+    }
+    let more = paths.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        console.remark(&format!("stale: {more} more: `greenroom status` shows the patches"));
     }
 }
 

@@ -6,7 +6,7 @@ use capture::{Copy, CopyKind, Report, SessionCapture, Timestamp};
 
 use super::context::Context;
 use super::ignored::{general_rules, tracked};
-use super::imported::{failure_of, report_not_proposed};
+use super::imported::{failure_of, report_not_proposed, report_stale};
 use super::propose::{or_unopened, session};
 use super::staged::report_copied;
 use crate::args::ProposeCopy;
@@ -98,12 +98,9 @@ fn directory(location: &Location, named: &Path) -> Result<PathBuf, Failure> {
 fn report_rest(context: &Context<'_>, report: &Report) {
     let console = context.console;
     report_not_proposed(console, report);
-    for path in &report.imported.unproven {
-        console.remark(&format!(
-            "stale: the workspace may have changed `{path}` since the copy was made; both versions are \
-             kept: `greenroom status` shows the patch"
-        ));
-    }
+    report_stale(console, &report.imported.unproven, |path| {
+        format!("the workspace may have changed `{path}` since the copy was made")
+    });
     for path in &report.imported.withheld {
         console.remark(&format!(
             "not staged: the workspace may have changed `{path}` since the copy was made, and another \
