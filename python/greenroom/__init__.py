@@ -19,6 +19,8 @@ Paths are relative to the workspace's root. A path that is not UTF-8 is text wit
 
 from ._answers import (
     Applied,
+    AppliedPatch,
+    ApplyRecord,
     ApplyStatus,
     Approval,
     ClosedSession,
@@ -38,6 +40,7 @@ from ._answers import (
     RecoveredApply,
     Redone,
     ServerInfo,
+    ShownApply,
     ShownDiff,
     ShownPatch,
     Status,
@@ -101,6 +104,8 @@ from ._types import (
 
 __all__ = [
     "Applied",
+    "AppliedPatch",
+    "ApplyRecord",
     "ApplyStatus",
     "Approval",
     "Base",
@@ -155,6 +160,7 @@ __all__ = [
     "SessionInfo",
     "SetMode",
     "SetRisk",
+    "ShownApply",
     "ShownDiff",
     "ShownPatch",
     "SignatureMismatch",

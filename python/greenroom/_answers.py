@@ -407,6 +407,69 @@ class ApplyStatus:
 
 
 @dataclass(frozen=True)
+class ApplyRecord:
+    """An apply or an undo. `outcome` and `reason` are as in `ApplyStatus`. `undoes` is the apply that it
+    undoes, wholly or in part, `undone_by` the undo after which nothing of it is applied, and `undone` counts
+    its patches that were undone. Where it is `forgotten`, it can be neither undone nor redone."""
+
+    apply: str
+    outcome: str | None
+    reason: str | None
+    started_at: str
+    approval: Approval | None
+    message: str | None
+    undoes: str | None
+    undone_by: str | None
+    totals: Totals
+    undone: int
+    forgotten: bool
+
+    @classmethod
+    def from_json(cls, json: Json) -> ApplyRecord:
+        """Reads the protocol's object."""
+        return cls(
+            json["apply"],
+            json["outcome"],
+            json["reason"],
+            json["started_at"],
+            None if json["approval"] is None else Approval.from_json(json["approval"]),
+            json["message"],
+            json["undoes"],
+            json["undone_by"],
+            Totals.from_json(json["totals"]),
+            json["undone"],
+            json["forgotten"],
+        )
+
+
+@dataclass(frozen=True)
+class AppliedPatch(Patch):
+    """A patch of an apply as it is now. `undone_by` is the undo that undid it since."""
+
+    undone_by: str | None
+
+    @classmethod
+    def from_json(cls, json: Json) -> AppliedPatch:
+        """Reads the protocol's object."""
+        return cls(**vars(Patch.from_json(json)), undone_by=json["undone_by"])
+
+
+@dataclass(frozen=True)
+class ShownApply(ApplyRecord):
+    """An apply or an undo in full. `diff` is None for an undo, and where the contents are not stored any
+    more."""
+
+    patches: tuple[AppliedPatch, ...]
+    diff: bytes | None
+
+    @classmethod
+    def from_json(cls, json: Json) -> ShownApply:
+        """Reads the protocol's object."""
+        patches = tuple(AppliedPatch.from_json(patch) for patch in json["patches"])
+        return cls(**vars(ApplyRecord.from_json(json)), patches=patches, diff=bytes_of(json))
+
+
+@dataclass(frozen=True)
 class UndoneFile:
     """A file as it is again after an undo. `rename_to` is where the patch had moved it."""
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from ._answers import (
     Applied,
+    ApplyRecord,
     ApplyStatus,
     Event,
     Proposed,
     Recovered,
     Redone,
     ServerInfo,
+    ShownApply,
     ShownDiff,
     ShownPatch,
     Status,
@@ -200,6 +202,15 @@ class Greenroom(Closing):
         """The status of the apply of this name; None while none of that name has begun."""
         status = self.call("apply_status", {"request": request})["status"]
         return None if status is None else ApplyStatus.from_json(status)
+
+    def applies(self, limit: int | None = None) -> tuple[ApplyRecord, ...]:
+        """What was applied and undone, the newest first, or as many of the newest as ``limit``."""
+        answered = self.call("applies", {"limit": limit})
+        return tuple(ApplyRecord.from_json(apply) for apply in answered["applies"])
+
+    def show_apply(self, apply: str) -> ShownApply:
+        """One apply or undo in full. Raises `NotFound`."""
+        return ShownApply.from_json(self.call("show_apply", {"apply": apply}))
 
     def discard(
         self, *ids: Selector, reason: str | None = None, comments: Iterable[Comment] = ()

@@ -200,6 +200,17 @@ class Deciding(WithServer):
         self.assertEqual((undone.totals.files, undone.outcome), (1, "committed"))
         exists = [(self.project / path).exists() for path in ["src/a", "src/b", "docs/c"]]
         self.assertEqual(exists, [False, True, True])
+        undo, apply = self.greenroom.applies()
+        self.assertEqual((undo.apply, undo.undoes, undo.totals.files), (undone.apply, applied.apply, 1))
+        self.assertEqual((apply.apply, apply.message, apply.undone), (applied.apply, "good work", 1))
+        self.assertEqual(self.greenroom.applies(limit=1), (undo,))
+        shown = self.greenroom.show_apply(applied.apply or "")
+        by_path = {patch.path: patch.undone_by for patch in shown.patches}
+        self.assertEqual(by_path, {"src/a": undone.apply, "src/b": None, "docs/c": None})
+        self.assertIn(b"+x", shown.diff or b"")
+        self.assertIsNone(self.greenroom.show_apply(undone.apply).diff)
+        with self.assertRaises(NotFound):
+            self.greenroom.show_apply("a99")
         with self.assertRaises(NotFound) as missed:
             self.greenroom.undo(applied.apply, Under("nothing"))
         self.assertIn("nothing", missed.exception.message)

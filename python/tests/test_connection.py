@@ -10,6 +10,7 @@ import threading
 import time
 import unittest
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 
 from greenroom import Disconnected, Event, Greenroom, Limit, Under, Usage, Write
@@ -190,7 +191,7 @@ class Calling(WithServer):
 
 
 FAKE = """\
-import json, sys
+import json, sys, time
 
 def say(**message):
     print(json.dumps({{"jsonrpc": "2.0", **message}}), flush=True)
@@ -266,6 +267,41 @@ class Faking(WithServer):
         with self.assertRaises(AttributeError):
             server.call("status", timeout=60)
         self.assertEqual(server.call("hello", timeout=60)["protocol"], 1)
+
+    def test_every_thread_is_given_its_own_answer(self) -> None:
+        # An answer alone, behind one that nobody waits for, longer than what is read at once, and in pieces.
+        for sends in (
+            "say(id=number, result={'is': call['params']['this']})",
+            "say(id=-1, result={})\nsay(id=number, result={'is': call['params']['this']})",
+            f"say(id=number, result={{'is': call['params']['this'], 'more': '{LONG[:100_000]}'}})",
+            "text = json.dumps({'id': number, 'result': {'is': call['params']['this']}})\n"
+            "print(text[:9], end='', flush=True)\ntime.sleep(0.001)\nprint(text[9:], flush=True)",
+        ):
+            with self.subTest(sends[:40]):
+                server = self.fake(sends)
+
+                def ask(thread: int, server: Greenroom = server) -> list[int]:
+                    asked = range(thread * 100, thread * 100 + 50)
+                    return [n for n in asked if server.call("status", {"this": n}, timeout=60)["is"] != n]
+
+                with ThreadPoolExecutor(4) as threads:
+                    self.assertEqual(list(threads.map(ask, range(4))), [[]] * 4)
+                self.assertEqual(ask(0), [])
+                later = server.submit("status", {"this": 1})
+                self.assertEqual(ask(0), [])
+                self.assertEqual(later.result(60)["is"], 1)
+                server.close()
+
+    def test_an_answer_that_comes_too_late_is_not_that_of_the_next_call(self) -> None:
+        server = self.fake("time.sleep(0.2)\nsay(id=number, result={'is': call['params']['this']})")
+
+        def ask(this: int, timeout: float) -> int:
+            answer: int = server.call("status", {"this": this}, timeout=timeout)["is"]
+            return answer
+
+        with self.assertRaises(TimeoutError):
+            ask(1, 0.05)
+        self.assertEqual(ask(2, 60), 2)
 
     def test_a_subscription_that_the_server_ends_says_why(self) -> None:
         error = {

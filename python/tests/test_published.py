@@ -24,7 +24,9 @@ from greenroom import (
 Json = dict[str, Any]
 
 ANSWERS: dict[str, Any] = {
+    "AppliedPatchView": greenroom.AppliedPatch,
     "AppliedView": greenroom.Applied,
+    "ApplyRecord": greenroom.ApplyRecord,
     "ApplyStatus": greenroom.ApplyStatus,
     "Approval": greenroom.Approval,
     "BaseJson": greenroom.Base,
@@ -53,6 +55,7 @@ ANSWERS: dict[str, Any] = {
     "SelectionView": greenroom.ShownDiff,
     "Session": greenroom.SessionInfo,
     "SetRisk": greenroom.SetRisk,
+    "ShownApplyView": greenroom.ShownApply,
     "ShownView": greenroom.ShownPatch,
     "StatusView": greenroom.Status,
     "Totals": greenroom.Totals,
@@ -63,6 +66,7 @@ ANSWERS: dict[str, Any] = {
 """The class of each object that an answer is made of."""
 
 UNWRAPPED = {
+    "AppliesView",
     "ApplyStatusView",
     "DiscardedView",
     "EventsView",
@@ -73,8 +77,8 @@ UNWRAPPED = {
 }
 """Answers of which a method returns the only field, or nothing."""
 
-METHODS = "open_session sessions status diff show apply apply_status discard refresh undo redo".split()
-METHODS += ["recover", "events_since"]
+METHODS = "open_session sessions status diff show apply apply_status applies show_apply".split()
+METHODS += "discard refresh undo redo recover events_since".split()
 METHODS_OF_SESSION = "propose patch read diff apply discard refresh close".split()
 
 ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
@@ -84,6 +88,7 @@ ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "read": (("a",), {}),
     "show": (("p1",), {}),
     "apply_status": (("a",), {}),
+    "show_apply": (("a1",), {}),
     "events_since": ((0,), {}),
 }
 """What a method is called with where it needs something."""
@@ -92,6 +97,7 @@ RENAMED: dict[str, dict[str, Optional[str]]] = {
     # What bytes are written as.
     "ContentView": {"text": "content", "base64": None, "bytes": None},
     "SelectionView": {"text": "diff", "base64": None},
+    "ShownApplyView": {"text": "diff", "base64": None},
     "ShownView": {"text": "diff", "base64": None},
     # It is always empty.
     "AppliedView": {"stale": None},

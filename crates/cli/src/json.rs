@@ -298,13 +298,13 @@ impl<'a> From<&'a UndoReport> for UndoneView<'a> {
 }
 
 /// What `applies` lists.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct AppliesView<'a> {
     pub(crate) applies: &'a [ApplyRecord],
 }
 
 /// What `show` shows of an apply.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct ShownApplyView<'a> {
     #[serde(flatten)]
     pub(crate) record: &'a ApplyRecord,
@@ -314,7 +314,7 @@ pub(crate) struct ShownApplyView<'a> {
     pub(crate) diff: TextView,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct AppliedPatchView<'a> {
     #[serde(flatten)]
     patch: PatchView<'a>,

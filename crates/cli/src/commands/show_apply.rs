@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use staging_core::{AppliedPatch, ApplyId, ApplyRecord, Patch};
+use staging_core::{AppliedPatch, ApplyId, ApplyRecord, DiffStagingLayer, Patch};
 
 use super::applies::outcome;
 use super::context::Context;
@@ -13,22 +13,34 @@ use crate::json::{AppliedPatchView, ShownApplyView, TextView};
 
 pub(super) fn show(context: &Context<'_>, apply: ApplyId) -> Result<(), Failure> {
     let (record, applied) = context.layer.applied(apply)?;
-    // An undo has the patches of what it undid, whose diff is the opposite of what it did.
-    let patches: Vec<Patch> = match record.undoes {
-        Some(_) => Vec::new(),
-        None => applied.iter().map(|applied| applied.patch.clone()).collect(),
-    };
-    let is_kept = !patches.is_empty() && patches.iter().all(|patch| patch.content_kept);
     if context.console.json {
-        return context.console.object(ShownApplyView {
-            record: &record,
-            patches: applied.iter().map(AppliedPatchView::from).collect(),
-            diff: if is_kept { text_of(&context.layer, &patches)? } else { TextView::default() },
-        });
+        return context.console.object(view(&context.layer, &record, &applied)?);
     }
     context.console.page_diff();
-    let shown = if is_kept { patches.as_slice() } else { &[] };
-    context.console.read(print(context, &apply_text(&record, &applied), shown))
+    let shown = with_diff(&record, &applied);
+    context.console.read(print(context, &apply_text(&record, &applied), &shown))
+}
+
+/// An apply or an undo in full, with its diff while its contents are stored.
+pub(super) fn view<'a>(
+    layer: &DiffStagingLayer,
+    record: &'a ApplyRecord,
+    applied: &'a [AppliedPatch],
+) -> Result<ShownApplyView<'a>, Failure> {
+    let diff = match with_diff(record, applied).as_slice() {
+        [] => TextView::default(),
+        patches => text_of(layer, patches)?,
+    };
+    let patches = applied.iter().map(AppliedPatchView::from).collect();
+    Ok(ShownApplyView { record, patches, diff })
+}
+
+/// The patches whose diff is that of an apply; none where there is no such diff.
+fn with_diff(record: &ApplyRecord, applied: &[AppliedPatch]) -> Vec<Patch> {
+    // An undo has the patches of what it undid, whose diff is the opposite of what it did.
+    let is_kept = record.undoes.is_none() && applied.iter().all(|one| one.patch.content_kept);
+    let shown = if is_kept { applied } else { &[] };
+    shown.iter().map(|one| one.patch.clone()).collect()
 }
 
 fn print(context: &Context<'_>, text: &str, patches: &[Patch]) -> Result<(), Failure> {

@@ -147,6 +147,11 @@ fn conversation(session: &str) -> Vec<(&'static str, Value)> {
         ("undo", json!({})),
         ("redo", json!({})),
         ("undo", json!({"apply": "a99"})),
+        ("applies", json!({"limit": 2})),
+        ("applies", json!({})),
+        ("show_apply", json!({"apply": "a1"})),
+        ("show_apply", json!({"apply": "a2"})),
+        ("show_apply", json!({"apply": "a99"})),
         ("propose", propose_of(session, "z.txt", "z\n")),
         (
             "discard",

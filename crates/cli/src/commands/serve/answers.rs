@@ -62,6 +62,8 @@ impl Server {
             Call::Show(params) => self.show(params).await,
             Call::Apply(params) => self.apply(params).await,
             Call::ApplyStatus(params) => self.apply_status(params).await,
+            Call::Applies(params) => self.applies(params).await,
+            Call::ShowApply(params) => self.show_apply(params).await,
             Call::Discard(params) => self.discard(params).await,
             Call::Refresh(params) => self.refresh(params).await,
             Call::Undo(params) => self.undo(params).await,

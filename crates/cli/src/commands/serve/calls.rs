@@ -5,16 +5,16 @@ use staging_core::SessionId;
 
 use super::by_name::ByName;
 use super::params::{
-    Apply, AskApply, CloseSession, Diff, Discard, Events, NoParams, OpenSession, Propose,
-    ProposePatch, Read, Redo, Refresh, Show, Subscribe, Undo, Unsubscribe,
+    Applies, Apply, AskApply, CloseSession, Diff, Discard, Events, NoParams, OpenSession, Propose,
+    ProposePatch, Read, Redo, Refresh, Show, ShowApply, Subscribe, Undo, Unsubscribe,
 };
 use super::views::{
     ApplyStatusView, EventsView, HelloView, SessionView, SessionsView, SubscribedView,
     UnsubscribedView,
 };
 use crate::json::{
-    AppliedView, ClosedView, ContentView, DiscardedView, ProposedView, RecoverView, RedoneView,
-    SelectionView, ShownView, StatusView, UndoneView,
+    AppliedView, AppliesView, ClosedView, ContentView, DiscardedView, ProposedView, RecoverView,
+    RedoneView, SelectionView, ShownApplyView, ShownView, StatusView, UndoneView,
 };
 
 /// Declares the methods: for each its name, its parameters and its result.
@@ -85,6 +85,10 @@ methods! {
     "apply" Apply(Apply) -> AppliedView<'static>;
     /// The status of the apply with this name; null while none of that name has begun.
     "apply_status" ApplyStatus(AskApply) -> ApplyStatusView;
+    /// What was applied and undone, the newest first.
+    "applies" Applies(Applies) -> AppliesView<'static>;
+    /// One apply or undo in full.
+    "show_apply" ShowApply(ShowApply) -> ShownApplyView<'static>;
     /// Rejects pending patches, and dismisses stale and expired ones.
     "discard" Discard(Discard) -> DiscardedView<'static>;
     /// Proposes stale, expired or rejected patches again, merged with the current files.
@@ -123,6 +127,8 @@ impl Call {
             | Self::Status(_)
             | Self::Show(_)
             | Self::ApplyStatus(_)
+            | Self::Applies(_)
+            | Self::ShowApply(_)
             | Self::Recover(_)
             | Self::Events(_)
             | Self::Subscribe(_)

@@ -236,6 +236,23 @@ pub(super) struct AskApply {
     pub(super) request: RequestId,
 }
 
+/// Parameters of `applies`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Applies {
+    /// How many of the newest at most; without it all.
+    #[serde(default)]
+    pub(super) limit: Option<usize>,
+}
+
+/// Parameters of `show_apply`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShowApply {
+    /// The apply or undo.
+    pub(super) apply: ApplyId,
+}
+
 /// Parameters of `discard`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,14 +2,15 @@
 
 use staging_core::{DiffOptions, Selector, SetRisk};
 
-use super::params::{AskApply, Diff, Events, Show};
+use super::params::{Applies, AskApply, Diff, Events, Show, ShowApply};
 use super::protocol::body;
 use super::selecting::selectors;
 use super::server::{Answered, Server};
 use super::views::{ApplyStatusView, EventsView};
 use crate::commands::layers;
 use crate::commands::show::{in_any_state, view};
-use crate::json::{self, SelectionView, StatusView};
+use crate::commands::show_apply;
+use crate::json::{self, AppliesView, SelectionView, StatusView};
 use crate::trials::Trials;
 
 /// How many entries of the log are answered at once, and how many without a limit.
@@ -62,6 +63,22 @@ impl Server {
     pub(super) async fn apply_status(&self, AskApply { request }: AskApply) -> Answered {
         self.reading(move |layer| {
             Ok(body(&ApplyStatusView { status: layer.apply_status(&request)? }))
+        })
+        .await
+    }
+
+    pub(super) async fn applies(&self, Applies { limit }: Applies) -> Answered {
+        self.reading(move |layer| {
+            let applies = layer.applies(limit.unwrap_or(usize::MAX))?;
+            Ok(body(&AppliesView { applies: &applies }))
+        })
+        .await
+    }
+
+    pub(super) async fn show_apply(&self, ShowApply { apply }: ShowApply) -> Answered {
+        self.reading(move |layer| {
+            let (record, applied) = layer.applied(apply)?;
+            Ok(body(&show_apply::view(layer, &record, &applied)?))
         })
         .await
     }
