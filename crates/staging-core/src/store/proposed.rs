@@ -133,29 +133,27 @@ pub(crate) fn archive(
     let archived = PatchId(from_sql(write.last_insert_rowid()));
     let statement = "UPDATE apply_patches SET patch = ?2 WHERE patch = ?1";
     change(write, statement, [patch.id, archived])?;
-    match needs {
-        Needs::Stay => drop_older(write, patch)?,
-        Needs::End { taken_over } => {
-            let digest = |content: Fingerprint| *content.digest.as_bytes();
-            let held = [patch.base.map(|base| base.content), patch.staged];
-            release_but(write, held.map(|content| content.map(digest)), taken_over)?;
-        }
+    if let Needs::End { taken_over } = needs {
+        let digest = |content: Fingerprint| *content.digest.as_bytes();
+        let held = [patch.base.map(|base| base.content), patch.staged];
+        release_but(write, held.map(|content| content.map(digest)), taken_over)?;
     }
+    drop_older(write, patch.id)?;
     Ok(Some(archived))
 }
 
-/// Drops the contents of revisions that are long replaced.
-fn drop_older(write: &mut Write<'_>, patch: &Patch) -> Result<()> {
-    let Some(last) = patch.revision.checked_sub(REVISIONS_KEPT).filter(|last| *last > 0) else {
-        return Ok(());
-    };
+/// Drops the contents of the revision before those that keep them, after one was archived. It is found
+/// from the newest one on, so that the time does not depend on how often a file was rewritten.
+fn drop_older(write: &mut Write<'_>, id: PatchId) -> Result<()> {
     let statement = "UPDATE patches SET kept = 0
-         WHERE revision_of = ?1 AND revision <= ?2 AND kept AND edited = 0 AND reason = 'superseded'
+         WHERE id = (SELECT id FROM patches WHERE revision_of = ?1 AND state <> 'prepared'
+             ORDER BY id DESC LIMIT 1 OFFSET ?2)
+         AND kept AND edited = 0 AND reason = 'superseded'
          RETURNING base_digest, staged_digest";
-    for dropped in rows(write, statement, (patch.id, last), digests)? {
-        release(write, dropped)?;
+    match row(write, statement, (id, REVISIONS_KEPT), digests)? {
+        Some(dropped) => release(write, dropped),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Frees the place to which a pending patch moves its file, before revisions of several patches are
@@ -166,13 +164,18 @@ pub(crate) fn free_target(connection: &Connection, id: PatchId) -> Result<()> {
 
 /// Writes a revision over the row of its patch, which was archived in the same transaction.
 pub(crate) fn revise(connection: &Connection, patch: &Patch) -> Result<()> {
-    let statement = "UPDATE patches SET path = ?2, rename_to = ?3, operation = ?4,
-         batch = ?5, revision = ?6, base_digest = ?7, base_mode = ?8, base_bytes = ?9,
-         base_modified_ns = ?10, base_inode = ?11, base_device = ?12, base_changed_ns = ?13,
-         base_observed_ns = ?14, staged_digest = ?15, staged_mode = ?16, staged_bytes = ?17,
-         strategy = ?18, added = ?19, removed = ?20, full_replace = ?21, binary = ?22,
-         remarks = ?23, created_ms = ?24, updated_ms = ?25, risks = ?26, edited = ?27,
-         by_reviewer = ?28, comments = NULL
+    // Apart from the others: SQLite writes the indexes of every column that a statement sets anew, and a
+    // revision is usually in the place of what it replaces.
+    let statement = "UPDATE patches SET path = ?2, rename_to = ?3
+         WHERE id = ?1 AND (path <> ?2 OR rename_to IS NOT ?3)";
+    let rename_to = patch.rename_to.as_ref().map(RelPath::as_bytes);
+    change(connection, statement, (patch.id, patch.path.as_bytes(), rename_to))?;
+    let statement = "UPDATE patches SET operation = ?4, batch = ?5, revision = ?6,
+         base_digest = ?7, base_mode = ?8, base_bytes = ?9, base_modified_ns = ?10,
+         base_inode = ?11, base_device = ?12, base_changed_ns = ?13, base_observed_ns = ?14,
+         staged_digest = ?15, staged_mode = ?16, staged_bytes = ?17, strategy = ?18, added = ?19,
+         removed = ?20, full_replace = ?21, binary = ?22, remarks = ?23, created_ms = ?24,
+         updated_ms = ?25, risks = ?26, edited = ?27, by_reviewer = ?28, comments = NULL
          WHERE id = ?29 AND state = 'pending' AND revision = ?6 - 1";
     let written = change(connection, statement, proposed!(patch, patch.id))?;
     if written == 1 {
