@@ -7,6 +7,7 @@ says, and fails if anything is wrong. It needs the ``greenroom`` command (see ``
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -198,9 +199,10 @@ def heard(events: Events, name: str, count: int) -> list[Event]:
 
 
 def files_of(project: Path) -> dict[str, bytes]:
-    """Every file and its content, but for the temporary files that are removed after an answer."""
-    paths = (path for path in sorted(project.rglob("*")) if not path.name.startswith(".greenroom-"))
-    files = (path for path in paths if path.is_file())
+    """Every file and its content, but for temporary files. These are removed after an answer, and then the
+    directories that only they were in, while `os.walk` may be there."""
+    walked = ((Path(folder), name) for folder, _, names in os.walk(project) for name in names)
+    files = (folder / name for folder, name in walked if not name.startswith(".greenroom-"))
     return {str(path.relative_to(project)): path.read_bytes() for path in files}
 
 
