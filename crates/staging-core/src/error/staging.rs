@@ -1,13 +1,12 @@
-//! Errors of the staging layer, their kinds and their messages.
+//! The errors of the staging layer.
 
 use std::io;
 use std::path::PathBuf;
 
-use atomic_fs::{Digest, FsError, FsErrorKind, PathError, Refusal, RelPath};
+use atomic_fs::{Digest, FsError, PathError, Refusal, RelPath};
 use patch_formats::{NearMiss, PatchError};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+use super::messages::{listed, lost_message, no_match_advice, rewritten_message, stale_message};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::session::SessionState;
@@ -15,49 +14,6 @@ use crate::signature::Signature;
 
 /// The result of every call of the layer.
 pub type Result<T, E = StagingError> = std::result::Result<T, E>;
-
-/// The kinds of errors, for programs that react to them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The request makes no sense as it is.
-    Usage,
-    /// There is no such session, patch or file.
-    NotFound,
-    /// An edit's old text is not in the file exactly once.
-    NoMatch,
-    /// The file changed since the agent saw it.
-    Stale,
-    /// The request contradicts something that is pending or on disk.
-    Conflict,
-    /// The path or the mode is protected.
-    Refused,
-    /// What is pending now differs from what was approved.
-    SignatureMismatch,
-    /// Files are replaced as a whole, and the request does not confirm that.
-    ConfirmationMissing,
-    /// The session is not open any more, or the patch or apply was decided before.
-    Closed,
-    /// A limit is reached.
-    Limit,
-    /// Another call or process uses what this call needs; try again.
-    Busy,
-    /// It is not certain that an apply is on disk, or that it is recorded; recovery decides.
-    InDoubt,
-    /// A system call failed.
-    Io,
-    /// Stored content, or the store, is not what was written.
-    Damaged,
-    /// The store failed.
-    Store,
-    /// The file system lacks a call that the protocol needs.
-    Unsupported,
-    /// The actor that answers such calls has stopped.
-    Stopped,
-    /// The call panicked, which is a defect of Greenroom.
-    Panicked,
-}
 
 /// A staging call failed. Unless its kind is [`InDoubt`](ErrorKind::InDoubt), the workspace is
 /// unchanged.
@@ -515,67 +471,7 @@ pub enum StagingError {
     },
 }
 
-/// Maps what a person can act on to an error that says how.
-impl From<rusqlite::Error> for StagingError {
-    fn from(source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
-        if let rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..) = source
-        {
-            return Self::DamagedStore { reason: source.to_string() };
-        }
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                let reason = format!(
-                    "{source}; the workspace is unchanged. `greenroom doctor` shows details. To go \
-                     on without the pending patches, move `store.sqlite` and its `-wal` and `-shm` \
-                     out of the state directory"
-                );
-                Self::DamagedStore { reason }
-            }
-            Some(ErrorCode::DiskFull) => Self::StateUnwritable { reason: DISK_FULL },
-            // SQLite does not report why it cannot open a file.
-            Some(ErrorCode::CannotOpen) if is_out_of_descriptors() => Self::TooManyFiles,
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                Self::StateUnwritable { reason: "make it writable, or name another" }
-            }
-            _ => Self::Store { source },
-        }
-    }
-}
-
-/// How many files a connection opens: the database, its log, the log's index, their directory.
-const SQLITE_FILES: usize = 4;
-
-/// Whether this process has too few free file descriptors for a connection to the store.
-fn is_out_of_descriptors() -> bool {
-    let mut opened = Vec::with_capacity(SQLITE_FILES);
-    for _ in 0..SQLITE_FILES {
-        match std::fs::File::open(std::path::Component::CurDir.as_os_str()) {
-            Ok(file) => opened.push(file),
-            Err(error) => return is_too_many_files(&error),
-        }
-    }
-    false
-}
-
-/// Whether opening a file failed at the limit of open files.
-#[cfg(unix)]
-fn is_too_many_files(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let too_many = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
-    too_many.contains(&error.raw_os_error())
-}
-
-/// Whether opening a file failed at the limit of open files.
-#[cfg(not(unix))]
-fn is_too_many_files(error: &io::Error) -> bool {
-    const ERROR_TOO_MANY_OPEN_FILES: i32 = 4;
-    error.raw_os_error() == Some(ERROR_TOO_MANY_OPEN_FILES)
-}
-
-const DISK_FULL: &str = "its disk is full: free some space there, or run `greenroom gc`";
+pub(super) const DISK_FULL: &str = "its disk is full: free some space there, or run `greenroom gc`";
 
 impl StagingError {
     /// Bad input.
@@ -634,182 +530,4 @@ impl StagingError {
             _ => false,
         }
     }
-
-    /// The kind of the error.
-    pub fn kind(&self) -> ErrorKind {
-        self.about().0
-    }
-
-    /// The file that the error is about, the first of several.
-    pub fn path(&self) -> Option<&RelPath> {
-        self.about().1
-    }
-
-    /// The patches that the error is about; empty when it is about none.
-    pub fn patches(&self) -> Vec<PatchId> {
-        self.about().2
-    }
-
-    /// The kind, the file and the patches of each error, in one place without a `_` arm, so that a
-    /// new error names all three.
-    fn about(&self) -> (ErrorKind, Option<&RelPath>, Vec<PatchId>) {
-        use ErrorKind as Kind;
-        let kind = |kind| (kind, None, Vec::new());
-        let file = |kind, path| (kind, Some(path), Vec::new());
-        match self {
-            Self::Fs(source) | Self::RolledBack { source, .. } => {
-                (fs_kind(source), source.path(), Vec::new())
-            }
-            Self::InDoubt { source, .. } => (Kind::InDoubt, source.path(), Vec::new()),
-            Self::BadLabel { .. } | Self::Usage { .. } => kind(Kind::Usage),
-            Self::Patch(_) | Self::Diff { .. } => kind(Kind::Usage),
-            Self::SessionNotFound { .. } | Self::NothingPending => kind(Kind::NotFound),
-            Self::NothingToUndo | Self::NothingToRedo | Self::ApplyNotFound { .. } => {
-                kind(Kind::NotFound)
-            }
-            Self::PatchNotFound { patch } => (Kind::NotFound, None, vec![*patch]),
-            Self::NothingLeft => kind(Kind::NotFound),
-            Self::NoSuchFile { path } | Self::NothingAt { path } => file(Kind::NotFound, path),
-            Self::NoMatch { path, .. } | Self::PatchMisfit { path, .. } => {
-                file(Kind::NoMatch, path)
-            }
-            Self::UndoConflict { path, .. } | Self::NotTheBase { path, .. } => {
-                file(Kind::Stale, path)
-            }
-            Self::Stale { patches } | Self::LostParts { patches } => several(Kind::Stale, patches),
-            Self::ConfirmationMissing { patches } => several(Kind::ConfirmationMissing, patches),
-            Self::TargetExists { path }
-            | Self::DirectoryNotEmpty { path }
-            | Self::PathBlocked { path, .. } => file(Kind::Conflict, path),
-            Self::Conflict { path, patches, .. } => {
-                (Kind::Conflict, Some(path), vec![patches.0, patches.1])
-            }
-            Self::MergeConflict { path, patch, .. } => (Kind::Conflict, Some(path), vec![*patch]),
-            Self::Incomplete { path, patch, needs } => {
-                (Kind::Conflict, Some(path), vec![*patch, *needs])
-            }
-            Self::Path(_) | Self::StateDir { .. } => kind(Kind::Refused),
-            Self::ModeRefused { path, .. } => file(Kind::Refused, path),
-            Self::NotEditable { path, patch, .. } => (Kind::Refused, Some(path), vec![*patch]),
-            Self::NotByClient { path, patch } => (Kind::Refused, Some(path), vec![*patch]),
-            Self::SignatureMismatch { .. } | Self::NotCovered { .. } => {
-                kind(Kind::SignatureMismatch)
-            }
-            Self::OtherRevision { patch, .. } => (Kind::SignatureMismatch, None, vec![*patch]),
-            Self::Rewritten { patches } => several(Kind::SignatureMismatch, patches),
-            Self::EarlierRevision { patch, .. } => (Kind::Closed, None, vec![*patch]),
-            Self::SessionNotOpen { .. } | Self::AlreadyAsked { .. } => kind(Kind::Closed),
-            Self::NotUndoable { .. } | Self::NotRedoable { .. } => kind(Kind::Closed),
-            Self::NotPending { patch, .. } | Self::NotRefreshable { patch, .. } => {
-                (Kind::Closed, None, vec![*patch])
-            }
-            Self::Limit { .. } | Self::PatchTooLarge { .. } => kind(Kind::Limit),
-            Self::Busy { .. } => kind(Kind::Busy),
-            Self::HeldInDoubt { .. } | Self::NotRecorded { .. } => kind(Kind::InDoubt),
-            Self::NotRecovered { .. } => kind(Kind::InDoubt),
-            Self::Damaged { path, .. } => file(Kind::Damaged, path),
-            Self::DamagedStore { .. } => kind(Kind::Damaged),
-            Self::NewerStore { .. } | Self::NotCommitted { .. } => kind(Kind::Store),
-            Self::StateUnwritable { .. } => kind(Kind::Store),
-            Self::Store { source } => match source.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-                    kind(Kind::Busy)
-                }
-                _ => kind(Kind::Store),
-            },
-            Self::ContentUnreadable { path, .. } => file(Kind::Io, path),
-            Self::TooManyFiles | Self::Io { .. } | Self::Output { .. } => kind(Kind::Io),
-        }
-    }
-}
-
-fn several(kind: ErrorKind, patches: &[Patch]) -> (ErrorKind, Option<&RelPath>, Vec<PatchId>) {
-    let first = patches.first().map(|patch| &patch.path);
-    (kind, first, patches.iter().map(|patch| patch.id).collect())
-}
-
-fn fs_kind(error: &FsError) -> ErrorKind {
-    match error.kind() {
-        FsErrorKind::Io => ErrorKind::Io,
-        FsErrorKind::Refused => ErrorKind::Refused,
-        FsErrorKind::Busy => ErrorKind::Busy,
-        FsErrorKind::Damaged => ErrorKind::Damaged,
-        FsErrorKind::Conflict | FsErrorKind::BadChangeSet | FsErrorKind::NotRecovered => {
-            ErrorKind::Conflict
-        }
-        FsErrorKind::Unsupported => ErrorKind::Unsupported,
-    }
-}
-
-fn no_match_advice(found: u64, near: Option<NearMiss>) -> String {
-    match near {
-        Some(near) => near.to_string(),
-        None if found == 0 => "read the file again".to_owned(),
-        None => "name more of its surroundings, or replace all".to_owned(),
-    }
-}
-
-fn stale_message(patches: &[Patch]) -> String {
-    let is_expired = |patch: &&Patch| patch.reason == Some(DiscardReason::SessionExpired);
-    let (expired, stale): (Vec<&Patch>, Vec<&Patch>) = patches.iter().partition(is_expired);
-    let mut parts = Vec::new();
-    if !stale.is_empty() {
-        parts.push(format!("{} changed since the agent read it", listed(stale)));
-    }
-    if !expired.is_empty() {
-        parts.push(format!("the session of {} expired", listed(expired)));
-    }
-    parts.join("; ")
-}
-
-fn rewritten_message(patches: &[Patch]) -> String {
-    if let [patch] = patches {
-        return format!("{} was rewritten: it is at revision {}", patch.id, patch.revision);
-    }
-    let named = patches.iter().map(|patch| format!("{} (revision {})", patch.id, patch.revision));
-    format!("patches were rewritten: {}", shortened(named.collect()))
-}
-
-fn lost_message(patches: &[Patch]) -> String {
-    let named = patches.iter().map(|patch| {
-        let why = match patch.reason {
-            Some(DiscardReason::SessionExpired) => "expired",
-            _ => "stale",
-        };
-        format!("`{}` ({}, {why})", patch.path, patch.id)
-    });
-    format!("parts of the set are missing: {}", shortened(named.collect()))
-}
-
-/// The paths and ids of patches, up to a limit.
-fn listed<'p>(patches: impl IntoIterator<Item = &'p Patch>) -> String {
-    let named = patches.into_iter().map(|patch| format!("`{}` ({})", patch.path, patch.id));
-    shortened(named.collect())
-}
-
-/// The first names, and how many more there are.
-fn shortened(mut named: Vec<String>) -> String {
-    const NAMED_MAX: usize = 20;
-    let more = named.len().saturating_sub(NAMED_MAX);
-    named.truncate(NAMED_MAX);
-    match more {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
-    }
-}
-
-/// The error and its causes, joined with colons.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut sentence = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let text = next.to_string();
-        // A transparent error repeats its source.
-        if !sentence.ends_with(&text) {
-            sentence.push_str(": ");
-            sentence.push_str(&text);
-        }
-        cause = next.source();
-    }
-    sentence
 }
