@@ -15,7 +15,7 @@ use crate::signature::Signature;
 /// The result of every call of the layer.
 pub type Result<T, E = StagingError> = std::result::Result<T, E>;
 
-/// A staging call failed. Unless its kind is [`InDoubt`](ErrorKind::InDoubt), the workspace is
+/// A staging call failed. Unless its kind is [`InDoubt`](crate::ErrorKind::InDoubt), the workspace is
 /// unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
