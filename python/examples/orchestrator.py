@@ -199,8 +199,8 @@ def heard(events: Events, name: str, count: int) -> list[Event]:
 
 
 def files_of(project: Path) -> dict[str, bytes]:
-    """Every file and its content, but for temporary files. These are removed after an answer, and then the
-    directories that only they were in, while `os.walk` may be there."""
+    """Every file and its content, but for temporary files. Greenroom removes these, and directories with
+    nothing else in them, after its answer; `os.walk` skips what has gone."""
     walked = ((Path(folder), name) for folder, _, names in os.walk(project) for name in names)
     files = (folder / name for folder, name in walked if not name.startswith(".greenroom-"))
     return {str(path.relative_to(project)): path.read_bytes() for path in files}

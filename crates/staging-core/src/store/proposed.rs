@@ -142,8 +142,8 @@ pub(crate) fn archive(
     Ok(Some(archived))
 }
 
-/// Drops the contents of the revision before those that keep them, after one was archived. It is found
-/// from the newest one on, so that the time does not depend on how often a file was rewritten.
+/// Drops the contents of the newest revision beyond [`REVISIONS_KEPT`], after another one was archived.
+/// The search begins at the newest, so its time does not depend on how often a file was rewritten.
 fn drop_older(write: &mut Write<'_>, id: PatchId) -> Result<()> {
     let statement = "UPDATE patches SET kept = 0
          WHERE id = (SELECT id FROM patches WHERE revision_of = ?1 AND state <> 'prepared'
@@ -164,8 +164,8 @@ pub(crate) fn free_target(connection: &Connection, id: PatchId) -> Result<()> {
 
 /// Writes a revision over the row of its patch, which was archived in the same transaction.
 pub(crate) fn revise(connection: &Connection, patch: &Patch) -> Result<()> {
-    // Apart from the others: SQLite writes the indexes of every column that a statement sets anew, and a
-    // revision is usually in the place of what it replaces.
+    // SQLite writes the indexes of every column that a statement sets, also where the value stays, and a
+    // revision usually has the path of what it replaces. So the path has a statement of its own.
     let statement = "UPDATE patches SET path = ?2, rename_to = ?3
          WHERE id = ?1 AND (path <> ?2 OR rename_to IS NOT ?3)";
     let rename_to = patch.rename_to.as_ref().map(RelPath::as_bytes);
