@@ -1,18 +1,20 @@
 //! Adds the user's decisions to the answers of tools, and records in the store that they were sent.
 //!
 //! An answer claims the decisions that it contains. It has delivered them once it is written to the client;
-//! one that is not written, because the call was cancelled or the client is gone, gives them back.
+//! one that is not written, because the call was cancelled or the client is gone, gives them back, and so
+//! does one that was written as the cancellation came: a client does not read it (MCP, *Cancellation*).
 //! What a server that was killed had claimed is free again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject, RequestId};
 use serde_json::{Value, json};
 use staging_core::{
-    AnswerId, Decided, DecisionReport, DiffStagingLayer, Result, decision_json, escape_for_display,
+    Decided, DecisionReport, DiffStagingLayer, Result, decision_json, escape_for_display,
     report_lines,
 };
+use tokio::sync::watch;
 
 use crate::in_flight::InFlight;
 use crate::wait;
@@ -23,17 +25,39 @@ const PENDING: &str = "pending";
 /// The place of the decisions in an answer that is an error and has no structured content.
 const META: &str = "greenroom/decisions";
 
+/// For how many of the last answers with decisions a cancellation that comes late gives them back.
+const WRITTEN_MAX: usize = 64;
+
 /// The decisions in the answers of one server.
 pub(crate) struct Reports {
     layer: DiffStagingLayer,
     in_flight: InFlight,
-    /// The answers that are not written yet, by their requests.
-    claimed: Arc<Mutex<HashMap<RequestId, AnswerId>>>,
+    answers: Mutex<Answers>,
+    /// How many answers are being given back.
+    giving_back: Arc<watch::Sender<usize>>,
+}
+
+/// The answers with decisions, by their requests.
+#[derive(Default)]
+struct Answers {
+    /// Those that are not written yet.
+    claimed: HashMap<RequestId, DecisionReport>,
+    /// The last ones that were written, oldest first.
+    written: VecDeque<(RequestId, DecisionReport)>,
+}
+
+impl Answers {
+    /// Takes the answer to a request out, written or not.
+    fn take(&mut self, request: &RequestId) -> Option<DecisionReport> {
+        let written = self.written.iter().position(|(of, _)| of == request);
+        let written = written.and_then(|place| self.written.remove(place));
+        self.claimed.remove(request).or(written.map(|(_, report)| report))
+    }
 }
 
 impl Reports {
     pub(crate) fn new(layer: DiffStagingLayer, in_flight: InFlight) -> Self {
-        Self { layer, in_flight, claimed: Arc::default() }
+        Self { layer, in_flight, answers: Mutex::default(), giving_back: Arc::default() }
     }
 
     /// Adds to the answer what the agent of sessions of this label has not received.
@@ -44,9 +68,11 @@ impl Reports {
         tool: &str,
         result: &mut CallToolResult,
     ) {
+        // What a call that was cancelled before this one had claimed belongs to this one.
+        drop(self.giving_back.subscribe().wait_for(|answers| *answers == 0).await);
         let taken = self.off_the_loop(move |layer| layer.take_decisions(&label)).await;
         let Some(report) = taken.flatten() else { return };
-        self.claimed().insert(request.clone(), report.answer.clone());
+        self.answers().claimed.insert(request.clone(), report.clone());
         if !self.in_flight.borrow().has(request) {
             // The call was cancelled: nothing is written.
             return self.give_back(request);
@@ -56,22 +82,35 @@ impl Reports {
 
     /// Records what became of the answer to a request.
     pub(crate) async fn sent(&self, request: &RequestId, is_written: bool) {
-        let Some(answer) = self.claimed().remove(request) else { return };
+        let report = {
+            let mut answers = self.answers();
+            let Some(report) = answers.claimed.remove(request) else { return };
+            if is_written {
+                answers.written.push_back((request.clone(), report.clone()));
+                if answers.written.len() > WRITTEN_MAX {
+                    answers.written.pop_front();
+                }
+            }
+            report
+        };
         let record = move |layer: &DiffStagingLayer| match is_written {
-            true => layer.set_delivered(&answer),
-            false => layer.set_undelivered(&answer),
+            true => layer.set_delivered(&report),
+            false => layer.set_undelivered(&report),
         };
         self.off_the_loop(record).await;
     }
 
-    /// Gives back the decisions of the answer to a request, as it will not be written.
+    /// Gives back the decisions of the answer to a request, as its client does not read it.
     pub(crate) fn give_back(&self, request: &RequestId) {
-        let Some(answer) = self.claimed().remove(request) else { return };
-        let layer = self.layer.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = layer.set_undelivered(&answer) {
+        let Some(report) = self.answers().take(request) else { return };
+        let (layer, giving_back) = (self.layer.clone(), Arc::clone(&self.giving_back));
+        giving_back.send_modify(|answers| *answers += 1);
+        tokio::spawn(async move {
+            let given = tokio::task::spawn_blocking(move || layer.set_undelivered(&report)).await;
+            if let Ok(Err(error)) = given {
                 tracing::warn!(%error, "the decisions are reported once this server has ended");
             }
+            giving_back.send_modify(|answers| *answers -= 1);
         });
     }
 
@@ -91,8 +130,8 @@ impl Reports {
         }
     }
 
-    fn claimed(&self) -> std::sync::MutexGuard<'_, HashMap<RequestId, AnswerId>> {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answers(&self) -> std::sync::MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

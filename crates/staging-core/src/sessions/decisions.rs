@@ -118,16 +118,19 @@ impl DiffStagingLayer {
     ///
     /// # Errors
     /// When the store cannot be written to; the agent may receive it again then.
-    pub fn set_delivered(&self, answer: &AnswerId) -> Result<()> {
-        self.0.store.write(|write| decisions::delivered(write, &answer.0))
+    pub fn set_delivered(&self, report: &DecisionReport) -> Result<()> {
+        self.0.store.write(|write| decisions::delivered(write, &report.answer.0))
     }
 
-    /// Gives back the decisions of an answer, because it was not written.
+    /// Gives back the decisions of an answer, because it was not written, or because its agent does not
+    /// read it: also after [`set_delivered`](Self::set_delivered), or while another thread calls that.
     ///
     /// # Errors
-    /// When the store cannot be written to; they are reported once this process has ended.
-    pub fn set_undelivered(&self, answer: &AnswerId) -> Result<()> {
-        self.0.store.write(|write| decisions::undelivered(write, &answer.0))
+    /// When the store cannot be written to; what was not delivered is reported once this process has
+    /// ended.
+    pub fn set_undelivered(&self, report: &DecisionReport) -> Result<()> {
+        let DecisionReport { answer, decided, .. } = report;
+        self.0.store.write(|write| decisions::undelivered(write, &answer.0, decided))
     }
 
     /// Records that the agent of these patches knows the decisions, because they are its own.

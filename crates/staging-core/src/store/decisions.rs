@@ -6,7 +6,7 @@
 
 use rusqlite::Connection;
 
-use crate::decision::Decision;
+use crate::decision::{Decided, Decision};
 use crate::error::Result;
 use crate::ids::PatchId;
 use crate::owner::{Liveness, Owner};
@@ -92,10 +92,20 @@ pub(crate) fn delivered(connection: &Connection, answer: &str) -> Result<()> {
     change(connection, statement, [answer]).map(drop)
 }
 
-/// Gives back what an answer has claimed.
-pub(crate) fn undelivered(connection: &Connection, answer: &str) -> Result<()> {
-    change(connection, "UPDATE patches SET claimed_by = NULL WHERE claimed_by = ?1", [answer])
-        .map(drop)
+/// Gives back what an answer has claimed, also where it was recorded as delivered. What was decided
+/// since, or another answer has claimed, stays as it is.
+pub(crate) fn undelivered(
+    connection: &Connection,
+    answer: &str,
+    decided: &[Decided],
+) -> Result<()> {
+    change(connection, "UPDATE patches SET claimed_by = NULL WHERE claimed_by = ?1", [answer])?;
+    let again = "UPDATE patches SET unreported = 1
+         WHERE id = ?1 AND claimed_by IS NULL AND (decision IS NULL OR decision = ?2)";
+    for decided in decided {
+        change(connection, again, (decided.patch.id, decided.decision))?;
+    }
+    Ok(())
 }
 
 /// Records that the agent knows the decision, because it is its own.

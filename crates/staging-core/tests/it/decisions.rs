@@ -24,9 +24,9 @@ fn what_one_answer_is_about_to_report_no_other_process_reports() {
     let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
     assert_eq!(report.decided[0].decision, Decision::Rejected);
     assert_eq!(other.take_decisions(AGENT).expect("read"), None);
-    world.layer.set_undelivered(&report.answer).expect("given back");
+    world.layer.set_undelivered(&report).expect("given back");
     let report = other.take_decisions(AGENT).expect("read").expect("a decision");
-    other.set_delivered(&report.answer).expect("recorded");
+    other.set_delivered(&report).expect("recorded");
     assert_eq!(world.layer.take_decisions(AGENT).expect("read"), None);
 }
 
@@ -48,7 +48,7 @@ fn a_decision_that_is_made_while_an_earlier_one_is_reported_is_reported_too() {
     world.layer.apply(&ApplyRequest::default()).expect("applied");
     let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
     world.layer.undo(None).expect("undone");
-    world.layer.set_delivered(&report.answer).expect("recorded");
+    world.layer.set_delivered(&report).expect("recorded");
     let report = world.layer.take_decisions(AGENT).expect("read").expect("the undo");
     assert_eq!(report.decided[0].decision, Decision::Undone);
 }
@@ -67,11 +67,51 @@ fn nobody_waits_for_what_an_answer_is_about_to_report() {
     // An agent that has the answer may wait again before it is recorded that it was written.
     let report = world.layer.take_decisions(AGENT).expect("read").expect("the undo");
     assert_eq!(is_awaited(), (false, false));
-    world.layer.set_undelivered(&report.answer).expect("given back");
+    world.layer.set_undelivered(&report).expect("given back");
     assert_eq!(is_awaited(), (true, true));
     let report = world.layer.take_decisions(AGENT).expect("read").expect("the undo");
-    world.layer.set_delivered(&report.answer).expect("recorded");
+    world.layer.set_delivered(&report).expect("recorded");
     assert_eq!(is_awaited(), (false, false));
+}
+
+#[test]
+fn what_was_delivered_and_not_read_is_reported_again() {
+    let world = rejected();
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    world.layer.set_delivered(&report).expect("recorded");
+    world.layer.set_undelivered(&report).expect("given back");
+    let again = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    assert_eq!(again.decided, report.decided);
+    // Another answer is about to report it, or has done so.
+    world.layer.set_undelivered(&report).expect("given back");
+    assert_eq!(world.layer.take_decisions(AGENT).expect("read"), None);
+    world.layer.set_delivered(&again).expect("recorded");
+    assert_eq!(world.layer.take_decisions(AGENT).expect("read"), None);
+}
+
+#[test]
+fn what_is_given_back_stays_so_whatever_is_recorded_afterwards() {
+    let world = rejected();
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    world.layer.set_undelivered(&report).expect("given back");
+    world.layer.set_delivered(&report).expect("recorded");
+    let again = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    assert_eq!(again.decided, report.decided);
+}
+
+#[test]
+fn what_was_delivered_and_decided_again_is_reported_as_decided_last() {
+    let world = World::new();
+    world.write(world.session(AGENT), "a", "new\n");
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    world.layer.set_delivered(&report).expect("recorded");
+    world.layer.undo(None).expect("undone");
+    let undone = world.layer.take_decisions(AGENT).expect("read").expect("the undo");
+    world.layer.set_delivered(&undone).expect("recorded");
+    // The answer with the undo was read: the one before is of no use any more.
+    world.layer.set_undelivered(&report).expect("given back");
+    assert_eq!(world.layer.take_decisions(AGENT).expect("read"), None);
 }
 
 #[test]

@@ -30,10 +30,10 @@ impl Decided {
     /// Records whether the answer was written. A hook that is killed before leaves it open, and the
     /// next answer reports the decisions again.
     pub(super) fn conclude(self, is_written: bool) {
-        let Some(DecisionReport { answer, .. }) = self.report else { return };
+        let Some(report) = self.report else { return };
         let recorded = match is_written {
-            true => self.context.layer.set_delivered(&answer),
-            false => self.context.layer.set_undelivered(&answer),
+            true => self.context.layer.set_delivered(&report),
+            false => self.context.layer.set_undelivered(&report),
         };
         if let Err(error) = recorded {
             tracing::warn!(%error, "the next answer reports the decisions again");
