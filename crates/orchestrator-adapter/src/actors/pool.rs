@@ -35,6 +35,8 @@ pub(super) struct Pool {
 struct Queue {
     requests: VecDeque<(StageRequest, oneshot::Sender<Staged>)>,
     threads: usize,
+    /// How many of the threads are staging. The others are about to look for requests.
+    staging: usize,
 }
 
 /// The answers to one request.
@@ -82,7 +84,8 @@ impl Pool {
         let begin = {
             let mut queue = self.queue();
             queue.requests.push_back((request, answer));
-            let begin = queue.threads < THREADS_MAX;
+            // Waking a second thread for what the first one finds anyway costs more than it gains.
+            let begin = queue.threads == queue.staging && queue.threads < THREADS_MAX;
             queue.threads += usize::from(begin);
             begin
         };
@@ -104,10 +107,12 @@ impl Pool {
                     queue.threads -= 1;
                     return;
                 }
+                queue.staging += 1;
                 queue.requests.drain(..count).unzip()
             };
             // As it would be on the blocking pool, a panic is the end of this work alone.
             let staged = catch_unwind(AssertUnwindSafe(|| self.layer.stage(&requests)));
+            self.queue().staging -= 1;
             for (answer, staged) in answers.into_iter().zip(staged.into_iter().flatten()) {
                 if answer.send(staged).is_err() {
                     tracing::debug!("nobody waits for the answer any more");
