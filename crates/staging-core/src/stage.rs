@@ -4,6 +4,7 @@
 //! Requests of several sessions are staged as one batch, which makes many of them cheap: they share
 //! one transaction and its sync. A batch of one is a batch.
 
+mod at_once;
 mod commit;
 mod edit;
 pub(crate) mod import;
@@ -37,6 +38,7 @@ use crate::signing::patch_signature;
 use crate::stage::proposal::{Proposal, Proposed};
 use crate::stage::step::{Plan, Step, Touched, go_on};
 use crate::stage::view::{At, View};
+use crate::store::group_commit::Patience;
 use crate::store::sessions;
 
 impl DiffStagingLayer {
@@ -141,12 +143,12 @@ impl Inner {
 
     /// Stages requests of different sessions, each by itself.
     pub(crate) fn stage(&self, requests: &[Request<'_>]) -> Vec<Result<Vec<Proposed>>> {
-        let together = self.attempt(requests);
+        let together = self.attempt(requests, Patience::Waits);
         let each = requests.iter().zip(together);
         let settle = |(request, first): (&Request<'_>, Attempt<Vec<Proposed>>)| {
             self.retry_while_locked(first, || {
                 let alone = std::slice::from_ref(request);
-                self.attempt(alone).pop().expect("one request has one outcome")
+                self.attempt(alone, Patience::Waits).pop().expect("one request has one outcome")
             })
         };
         each.map(settle).collect()
@@ -154,7 +156,7 @@ impl Inner {
 
     /// Reads, plans and commits once. Where the batch cannot be committed as one, each of its
     /// requests has to be tried alone, so that an error is the answer to its own request only.
-    fn attempt(&self, requests: &[Request<'_>]) -> Vec<Attempt<Vec<Proposed>>> {
+    fn attempt(&self, requests: &[Request<'_>], patience: Patience) -> Vec<Attempt<Vec<Proposed>>> {
         let is_alone = requests.len() == 1;
         let failed = |error| match is_alone {
             true => CommitError::Staging(error),
@@ -208,7 +210,7 @@ impl Inner {
         // All of them in one transaction, with their events.
         let mut committed = match plans.is_empty() {
             true => Vec::new(),
-            false => match self.commit_plans(&mut plans) {
+            false => match self.commit_plans(&mut plans, patience) {
                 Ok(committed) => committed,
                 Err(error) if is_alone => vec![Err(error)],
                 Err(_) => plans.iter().map(|_| Err(CommitError::Raced)).collect(),

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{ErrorKind, Result, StagingError};
-use crate::locks::unpoisoned;
+use crate::locks::{unpoisoned, unpoisoned_at_once};
 use crate::store::Store;
 use crate::store::schema::BUSY_WAIT;
 use crate::store::write::Write;
@@ -21,6 +21,15 @@ use crate::waiting::{Activity, REPORT_AFTER, Waiting};
 const MEMBERS_MAX: usize = 64;
 const AGE_MAX: Duration = Duration::from_millis(4);
 
+/// Whether a transaction waits for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It waits for other threads, and for other processes.
+    Waits,
+    /// It begins at once, or fails as busy.
+    AtOnce,
+}
+
 impl Store {
     /// Changes the state, durably or not, with an error of the caller's own.
     pub(crate) fn write_on<T, E: From<StagingError>>(
@@ -28,20 +37,31 @@ impl Store {
         durable: bool,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut member = GroupCommit::take(self)?;
+        self.write_with(Patience::Waits, durable, work)
+    }
+
+    /// The same, without waiting where it is asked for.
+    pub(crate) fn write_with<T, E: From<StagingError>>(
+        &self,
+        patience: Patience,
+        durable: bool,
+        work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut member = GroupCommit::take(self, patience)?;
         let answer = member.work(work)?;
         member.end(durable)?;
         Ok(answer)
     }
 }
 
-/// Begins a transaction that writes. Waits while another process has one, and reports that after a
-/// while.
-fn begin(store: &Store, writer: &Writer) -> Result<()> {
+/// Begins a transaction that writes. With patience it waits while another process has one, and reports
+/// that after a while.
+fn begin(store: &Store, writer: &Writer, patience: Patience) -> Result<()> {
     let is_busy = |error: &StagingError| error.kind() == ErrorKind::Busy;
-    writer.connection.busy_timeout(REPORT_AFTER)?;
+    let first = if patience == Patience::Waits { REPORT_AFTER } else { Duration::ZERO };
+    writer.connection.busy_timeout(first)?;
     let mut begun = writer.run("BEGIN IMMEDIATE");
-    if begun.as_ref().is_err_and(is_busy) {
+    if patience == Patience::Waits && begun.as_ref().is_err_and(is_busy) {
         let waiting = |process| Waiting { activity: Activity::WritesStore, process };
         store.wait_observer.report(&waiting(store.writing_process()));
         writer.connection.busy_timeout(BUSY_WAIT.saturating_sub(REPORT_AFTER))?;
@@ -69,10 +89,18 @@ pub(crate) struct GroupCommit<'s> {
 
 impl<'s> GroupCommit<'s> {
     /// Waits for the writer, and begins a transaction unless one is open.
-    pub(crate) fn take(store: &'s Store) -> Result<Self> {
-        store.waiting.fetch_add(1, Ordering::AcqRel);
-        let mut writer = unpoisoned(&store.writer);
-        store.waiting.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn take(store: &'s Store, patience: Patience) -> Result<Self> {
+        let mut writer = match patience {
+            Patience::AtOnce => unpoisoned_at_once(&store.writer).ok_or_else(|| {
+                StagingError::Busy { what: "another thread writes to the store".to_owned() }
+            })?,
+            Patience::Waits => {
+                store.waiting.fetch_add(1, Ordering::AcqRel);
+                let writer = unpoisoned(&store.writer);
+                store.waiting.fetch_sub(1, Ordering::AcqRel);
+                writer
+            }
+        };
         let in_savepoint = writer.open.is_some();
         if in_savepoint {
             if let Err(error) = writer.run("SAVEPOINT member") {
@@ -81,7 +109,7 @@ impl<'s> GroupCommit<'s> {
                 return Err(error);
             }
         } else {
-            begin(store, &writer)?;
+            begin(store, &writer, patience)?;
             let number = writer.next_number;
             writer.next_number += 1;
             writer.open = Some(Shared {

@@ -17,7 +17,7 @@ mod checkpoint;
 pub(crate) mod columns;
 pub(crate) mod contents;
 pub(crate) mod decisions;
-mod group_commit;
+pub(crate) mod group_commit;
 pub(crate) mod identity;
 pub(crate) mod last_decision;
 pub(crate) mod log;

@@ -5,6 +5,7 @@ mod formats;
 mod world;
 
 mod apply;
+mod at_once;
 mod chains;
 mod clock;
 mod decisions;
