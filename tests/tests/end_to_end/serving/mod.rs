@@ -1,5 +1,6 @@
 //! `serve`: a program that runs agents, over lines of JSON-RPC.
 
+mod at_once;
 mod calls;
 mod deciding;
 mod python;

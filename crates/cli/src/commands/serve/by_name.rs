@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 /// A value whose fields are read by their names. Serde alone would also take a list of them in their
 /// order, whose meaning a later version would change with every parameter that it adds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ByName<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByName<T> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use crate::args::octal;
 
 /// Bytes: `{"text": "…"}`, or `{"base64": "…"}` for what is not UTF-8.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Content {
     /// The bytes as text.

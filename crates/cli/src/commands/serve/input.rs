@@ -7,6 +7,7 @@ use staging_core::ErrorKind;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 
+use super::at_once::AtOnce;
 use super::output::{Line, WeakOutput};
 use super::protocol::{Code, Id, LINE_BYTES_MAX, Refusal, read};
 use super::room::Room;
@@ -16,10 +17,10 @@ use crate::failure::Failure;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Starts the thread. It ends with the input, or when nobody takes its calls any more.
-pub(super) fn start(calls: mpsc::Sender<Input>, room: Room, output: WeakOutput) {
+pub(super) fn start(calls: mpsc::Sender<Input>, room: Room, output: WeakOutput, at_once: AtOnce) {
     thread::spawn(move || {
         let mut input = BufReader::with_capacity(BUFFER_BYTES, io::stdin().lock());
-        if let Err(error) = take_all(&mut input, &calls, &room, &output) {
+        if let Err(error) = take_all(&mut input, &calls, &room, &output, &at_once) {
             tracing::warn!(%error, "standard input cannot be read any more");
         }
         // Nobody may be there.
@@ -28,10 +29,11 @@ pub(super) fn start(calls: mpsc::Sender<Input>, room: Room, output: WeakOutput) 
 }
 
 fn take_all(
-    input: &mut impl BufRead,
+    input: &mut BufReader<impl io::Read>,
     calls: &mpsc::Sender<Input>,
     room: &Room,
     output: &WeakOutput,
+    at_once: &AtOnce,
 ) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
@@ -45,9 +47,14 @@ fn take_all(
         match answer {
             Ok(None) => {}
             Ok(Some((id, call))) => {
-                let taken = Input::Call(Taken { id, call, ticket });
-                if let Err(SendError(Input::Call(Taken { id, ticket, .. }))) =
-                    calls.blocking_send(taken)
+                // The ticket was taken before it is asked whether the server is ending, which waits for it.
+                let is_alone = input.buffer().is_empty() && room.has_one() && !calls.is_closed();
+                let is_short = line.len() <= BUFFER_BYTES;
+                let answered = (is_alone && is_short).then(|| at_once.answer(&id, &call)).flatten();
+                if let Some(text) = answered {
+                    output.blocking_write(Line { text, ticket: Some(ticket), permit: None });
+                } else if let Err(SendError(Input::Call(Taken { id, ticket, .. }))) =
+                    calls.blocking_send(Input::Call(Taken { id, call, ticket }))
                 {
                     let text = Refusal::of(id, ending()).to_line();
                     output.blocking_send(Line { text, ticket: Some(ticket), permit: None });

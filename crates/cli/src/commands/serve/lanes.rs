@@ -1,7 +1,8 @@
 //! Sessions that the client has opened, each with the queue of its calls.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use orchestrator_adapter::actix::Addr;
 use orchestrator_adapter::{OpenedSession, SessionActor};
@@ -15,17 +16,27 @@ type Job = Pin<Box<dyn Future<Output = ()>>>;
 /// How many sessions there are before it is looked for ended ones the first time.
 const SESSIONS_USUAL: usize = 64;
 
+/// The names of the open sessions, for the thread that reads. Cloning gives another handle.
+#[derive(Clone, Default)]
+pub(super) struct OpenSessions(Arc<Mutex<HashSet<SessionId>>>);
+
+impl OpenSessions {
+    /// Whether a session is open here.
+    pub(super) fn has(&self, session: SessionId) -> bool {
+        self.names().contains(&session)
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashSet<SessionId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The open sessions.
 pub(super) struct Lanes {
     lanes: HashMap<SessionId, Lane>,
+    names: OpenSessions,
     /// How many there are before it is looked for ended ones.
     checked_at: usize,
-}
-
-impl Default for Lanes {
-    fn default() -> Self {
-        Self { lanes: HashMap::new(), checked_at: SESSIONS_USUAL }
-    }
 }
 
 struct Lane {
@@ -35,6 +46,10 @@ struct Lane {
 }
 
 impl Lanes {
+    pub(super) fn new(names: OpenSessions) -> Self {
+        Self { lanes: HashMap::new(), names, checked_at: SESSIONS_USUAL }
+    }
+
     /// The queue of a session.
     pub(super) fn queue(&self, session: SessionId) -> Option<mpsc::UnboundedSender<Job>> {
         self.lanes.get(&session).map(|lane| lane.queue.clone())
@@ -59,11 +74,13 @@ impl Lanes {
             }
         });
         self.lanes.insert(opened.session.id, Lane { actor, queue });
+        self.names.names().insert(opened.session.id);
     }
 
     /// Forgets a session once its queue is empty.
     pub(super) fn remove(&mut self, session: SessionId) {
         self.lanes.remove(&session);
+        self.names.names().remove(&session);
     }
 
     /// The sessions, once there are twice as many as were open when it was looked for ended ones.

@@ -2,11 +2,14 @@
 //!
 //! A thread reads lines and makes calls of them, the actors' thread answers, and a thread writes. What
 //! was taken and not answered is limited, and so is what waits to be written: a client that does not
-//! read is read no further.
+//! read is read no further. A short proposal is staged and answered by the thread that reads, as long as
+//! nothing else is under way.
 
 mod answers;
+mod at_once;
 mod by_name;
 mod calls;
+mod changes;
 mod content;
 mod deciding;
 mod events;
@@ -34,6 +37,8 @@ use orchestrator_adapter::{Staging, actix};
 use staging_core::StagingOptions;
 use tokio::sync::mpsc;
 
+use self::at_once::AtOnce;
+use self::lanes::OpenSessions;
 use self::output::Output;
 use self::room::Room;
 use self::server::Server;
@@ -62,8 +67,10 @@ async fn run(location: Location, options: StagingOptions) -> Result<(), Failure>
         .map_err(|source| Failure::io("cannot take signals", &source))?;
     let (output, written) = Output::start(sender.clone());
     let room = Room::default();
-    input::start(sender, room.clone(), output.downgrade());
-    let server = Rc::new(Server::new(staging.clone(), location, output));
+    let sessions = OpenSessions::default();
+    let at_once = AtOnce::new(staging.layer().clone(), sessions.clone());
+    input::start(sender, room.clone(), output.downgrade(), at_once);
+    let server = Rc::new(Server::new(staging.clone(), location, output, sessions));
     while let Some(input) = inputs.recv().await {
         match input {
             Input::Call(call) => server.take(call),

@@ -65,7 +65,7 @@ impl Output {
     }
 
     /// Writes a line, or queues it and waits for room if there is none. A line to a client that is gone
-    /// is dropped. One thread calls this.
+    /// is dropped. One thread calls this, so that its lines keep their order.
     pub(super) async fn send(&self, line: Line) {
         if !self.client.write_at_once(&line.text) {
             self.client.queued.fetch_add(1, Ordering::AcqRel);
@@ -91,6 +91,13 @@ pub(super) struct WeakOutput {
 }
 
 impl WeakOutput {
+    /// Writes a line, or queues it, from a thread that may block.
+    pub(super) fn blocking_write(&self, line: Line) {
+        if !self.client.write_at_once(&line.text) {
+            self.blocking_send(line);
+        }
+    }
+
     /// Queues a line from a thread that may block.
     pub(super) fn blocking_send(&self, line: Line) {
         if let Some(lines) = self.lines.upgrade() {

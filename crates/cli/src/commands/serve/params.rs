@@ -40,7 +40,7 @@ pub(super) struct CloseSession {
 }
 
 /// Parameters of `propose`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Propose {
     /// The session.
@@ -52,7 +52,7 @@ pub(super) struct Propose {
 
 /// A proposed change. A `base` is the digest of the file that the change was made from: the call is
 /// refused as stale when the session sees another content.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Change {
     /// New content, whole.

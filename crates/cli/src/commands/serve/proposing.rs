@@ -1,11 +1,10 @@
 //! What agents do: propose changes, and read the files as their session sees them.
 
-use std::path::PathBuf;
-
 use orchestrator_adapter::{ProposePatch as Patch, StageAll};
-use staging_core::{ErrorKind, PatchNames, PatchRequest, Proposal, Proposed, SessionId};
+use staging_core::{ErrorKind, PatchNames, PatchRequest, Proposed, SessionId};
 
-use super::params::{Change, Propose, ProposePatch, Read};
+use super::at_once::has_capture;
+use super::params::{Propose, ProposePatch, Read};
 use super::protocol::body;
 use super::selecting::file;
 use super::server::{Answer, Answered, Server, sent};
@@ -16,11 +15,10 @@ use crate::json::ContentView;
 
 impl Server {
     pub(super) async fn propose(&self, params: Propose) -> Answered {
-        let Propose { session, proposals } = params;
+        let session = params.session;
         let actor = self.actor(session)?;
         self.import(session).await?;
-        let proposals = proposals.into_iter().map(|change| Proposal::try_from(change.0));
-        let proposals = proposals.collect::<Result<_, _>>()?;
+        let proposals = params.into_proposals()?;
         let proposed: Vec<Proposed> = sent(actor.send(StageAll { proposals }).await)?;
         Ok(Answer::of(&staged_view(Some(session), &proposed, &[])))
     }
@@ -57,8 +55,7 @@ impl Server {
     #[cfg(target_os = "linux")]
     pub(super) async fn import(&self, session: SessionId) -> Result<(), Failure> {
         use crate::commands::capture_failure;
-        let capture = |layer| capture::SessionCapture::of(layer, session);
-        if !capture(self.staging.layer()).dir().exists() {
+        if !has_capture(self.staging.layer(), session) {
             return Ok(());
         }
         let import = move |layer: &_| {
@@ -80,43 +77,5 @@ impl Server {
         };
         // It has no failure of its own.
         let _ = self.blocking(import).await;
-    }
-}
-
-impl TryFrom<Change> for Proposal {
-    type Error = Failure;
-
-    fn try_from(change: Change) -> Result<Self, Failure> {
-        let (proposal, base) = match change {
-            Change::Write { path, content, mode, base } => {
-                let (path, mode) = (file(&path)?, mode.map(|mode| mode.0));
-                (Self::Write { path, content: content.into(), mode }, base)
-            }
-            Change::WriteFrom { path, file: from, mode, base } => {
-                let (path, mode) = (file(&path)?, mode.map(|mode| mode.0));
-                (Self::WriteFrom { path, file: PathBuf::from(from), mode }, base)
-            }
-            Change::Edit { path, old, new, replace_all, base } => {
-                let (path, old, new) = (file(&path)?, old.into(), new.into());
-                (Self::Edit { path, old, new, replace_all }, base)
-            }
-            Change::Symlink { path, target, base } => {
-                (Self::Symlink { path: file(&path)?, target: target.into() }, base)
-            }
-            Change::CreateDirectory { path } => {
-                (Self::CreateDirectory { path: file(&path)? }, None)
-            }
-            Change::Delete { path, base } => (Self::Delete { path: file(&path)? }, base),
-            Change::Rename { path, to, base } => {
-                (Self::Rename { path: file(&path)?, to: file(&to)? }, base)
-            }
-            Change::SetMode { path, mode, base } => {
-                (Self::SetMode { path: file(&path)?, mode: mode.0 }, base)
-            }
-        };
-        Ok(match base {
-            Some(base) => Self::Expecting { base, proposal: Box::new(proposal) },
-            None => proposal,
-        })
     }
 }

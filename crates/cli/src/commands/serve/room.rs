@@ -52,6 +52,11 @@ impl Room {
         Ticket { room: Arc::clone(&self.0), bytes }
     }
 
+    /// Whether one call alone is not answered yet.
+    pub(super) fn has_one(&self) -> bool {
+        self.0.taken().calls == 1
+    }
+
     /// Waits until every call that was taken is answered.
     pub(super) async fn emptied(&self) {
         loop {

@@ -10,7 +10,7 @@ use staging_core::{ErrorKind, SessionId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, OpenSessions};
 use super::output::Output;
 use super::protocol::{LINE_BYTES_MAX, body};
 use super::subscriptions::Subscriptions;
@@ -45,9 +45,14 @@ impl Answer {
 pub(super) type Answered = Result<Answer, Failure>;
 
 impl Server {
-    pub(super) fn new(staging: Staging, location: Location, output: Output) -> Self {
+    pub(super) fn new(
+        staging: Staging,
+        location: Location,
+        output: Output,
+        sessions: OpenSessions,
+    ) -> Self {
         let long_answers = Arc::new(Semaphore::new(LONG_ANSWERS_MAX));
-        let (lanes, subscriptions) = (RefCell::default(), RefCell::default());
+        let (lanes, subscriptions) = (RefCell::new(Lanes::new(sessions)), RefCell::default());
         Self { staging, location, output, lanes, subscriptions, long_answers }
     }
 
