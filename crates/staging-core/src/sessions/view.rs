@@ -15,14 +15,14 @@ use crate::stage::view::{AllPending, At, View, first_below};
 use crate::time::Timestamp;
 
 /// The tree of a workspace as one session sees it: the patches that were pending in it at the
-/// first call, over the disk as it is at each call.
+/// first call of [`status`](Self::status) or [`list`](Self::list), over the disk as it is at each call.
 ///
 /// Parent directories of pending files exist in it. A directory that pending deletions empty does
 /// not: applying them removes it.
 pub struct SessionView {
     layer: DiffStagingLayer,
     session: SessionId,
-    /// Loaded at the first call: thousands of patches may be pending.
+    /// Loaded when it is needed: thousands of patches may be pending.
     pending: OnceLock<AllPending>,
 }
 
@@ -105,6 +105,14 @@ impl SessionView {
         Ok(View::reading(&self.layer.0, self.session, self.pending()?))
     }
 
+    /// A view for a question about few paths: without all that is pending, unless that is known.
+    fn view_of_few(&self) -> View<'_> {
+        match self.pending.get() {
+            Some(pending) => View::reading(&self.layer.0, self.session, pending),
+            None => View::new(&self.layer.0, self.session),
+        }
+    }
+
     /// The path to which a path resolves: symlinks below the root are followed, as the session
     /// sees them.
     ///
@@ -112,7 +120,7 @@ impl SessionView {
     /// `Refused` when it is protected or leads out of the workspace; else an error of the disk or
     /// the store.
     pub fn resolve(&self, path: &RelPath) -> Result<RelPath> {
-        self.view()?.resolve(path, Meaning::Content, &HashSet::new())
+        self.view_of_few().resolve(path, Meaning::Content, &HashSet::new())
     }
 
     /// The path to which a path resolves when it is to be deleted, moved or created: a symlink
@@ -121,7 +129,7 @@ impl SessionView {
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn resolve_name(&self, path: &RelPath) -> Result<RelPath> {
-        self.view()?.resolve(path, Meaning::Name, &HashSet::new())
+        self.view_of_few().resolve(path, Meaning::Name, &HashSet::new())
     }
 
     /// The target of the symbolic link that [`status`](Self::status) found at a path, as written in
@@ -130,7 +138,7 @@ impl SessionView {
     /// # Errors
     /// An error of the disk or the store.
     pub fn read_link(&self, path: &RelPath) -> Result<Option<Vec<u8>>> {
-        match self.view()?.overlaid(path, &HashSet::new())? {
+        match self.view_of_few().overlaid(path, &HashSet::new())? {
             Some(Overlaid::Symlink(target)) => Ok(Some(target)),
             Some(_) => Ok(None),
             None => Ok(self.layer.0.workspace.read_link(path)?.map(|(target, _)| target)),
