@@ -6,7 +6,11 @@ use orchestrator_adapter::{DiscardPatch, StageAll};
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use staging_core::{DiffStagingLayer, PatchProposed, escape_for_display, placement_remarks};
+use staging_core::{
+    DiffStagingLayer, PatchProposed, Proposal, Proposed, StageRequest, escape_for_display,
+    placement_remarks,
+};
+use tracing::Span;
 
 use crate::answers::Answer;
 use crate::captured;
@@ -26,6 +30,29 @@ pub(crate) struct Call<'c> {
     pub(crate) layer: DiffStagingLayer,
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) is_cancelled: Box<dyn Fn() -> bool + Send>,
+}
+
+/// How far the staging of what a tool proposes has come on the thread that has worked it out.
+enum Staging {
+    Nothing,
+    Done(Vec<Proposed>),
+    /// It may have to wait, and is left to the session's actor.
+    Left(Vec<Proposal>),
+}
+
+impl Staging {
+    fn begin(context: &Context, proposals: Vec<Proposal>) -> Result<Self, Failure> {
+        if proposals.is_empty() {
+            return Ok(Self::Nothing);
+        }
+        let (session, span) = (context.session.id, Span::current());
+        let request = StageRequest { session, proposals, span };
+        // To hand it to another thread takes longer than a short one itself.
+        Ok(match context.layer.stage_at_once(&request) {
+            Some(staged) => Self::Done(staged?),
+            None => Self::Left(request.proposals),
+        })
+    }
 }
 
 /// What a tool answers, for the model and for programs.
@@ -141,10 +168,20 @@ impl Call<'_> {
         tool: impl FnOnce(&Context, A) -> Result<Plan, Failure> + Send + 'static,
     ) -> Result<CallToolResult, Failure> {
         let is_own = self.name == "delete_file";
-        let Plan { proposals, text: said } = self.with_context(guard, tool).await?;
+        let planned = self.with_context(guard, |context, arguments| {
+            let Plan { proposals, text } = tool(context, arguments)?;
+            Ok((text, Staging::begin(context, proposals)?))
+        });
+        let (said, staging) = planned.await?;
         let mut answer = Answer::text(said);
-        if !proposals.is_empty() {
-            let proposed = answered(guard.session.actor.send(StageAll { proposals }).await)?;
+        let proposed = match staging {
+            Staging::Nothing => None,
+            Staging::Done(proposed) => Some(proposed),
+            Staging::Left(proposals) => {
+                Some(answered(guard.session.actor.send(StageAll { proposals }).await)?)
+            }
+        };
+        if let Some(proposed) = proposed {
             let staged = Answer::staged(&proposed);
             answer.text.push_str(&staged.text);
             answer.patches = staged.patches;

@@ -70,6 +70,10 @@ impl Reports {
     ) {
         // What a call that was cancelled before this one had claimed belongs to this one.
         drop(self.giving_back.subscribe().wait_for(|answers| *answers == 0).await);
+        // Usually there is nothing, and one look at an index costs less than to hand it to another thread.
+        if let Ok(false) = self.layer.has_unreported_decisions(&label) {
+            return;
+        }
         let taken = self.off_the_loop(move |layer| layer.take_decisions(&label)).await;
         let Some(report) = taken.flatten() else { return };
         self.answers().claimed.insert(request.clone(), report.clone());
