@@ -2,13 +2,15 @@
 
 mod check;
 mod duration;
+mod keys;
+mod values;
 
 use std::io;
 use std::path::Path;
 
 use staging_core::StagingOptions;
 
-pub(crate) use self::check::{BUNDLED, Settings};
+pub(crate) use self::values::{BUNDLED, Settings};
 
 use crate::failure::Failure;
 use crate::files::{SETTINGS_BYTES_MAX, read_regular};
