@@ -14,14 +14,8 @@ pub(crate) struct Run {
     /// [default: a new session]
     #[arg(long, value_name = "SESSION")]
     pub(crate) session: Option<String>,
-    /// What the command sees in place of the workspace [default: what this machine and the workspace
-    /// allow]
-    #[arg(long, value_name = "VIEW", default_value = "auto", hide_default_value = true)]
-    pub(crate) view: ViewKind,
-    /// Where this machine allows no view and cannot keep a command in a copy from writing to the
-    /// workspace itself, run it all the same; what it has changed there is named
-    #[arg(long)]
-    pub(crate) unguarded: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
     #[command(flatten)]
     pub(crate) confine: ConfineArgs,
     /// Propose ignored files that match, too: a glob as in a `.gitignore` of the workspace's root. The
@@ -31,6 +25,19 @@ pub(crate) struct Run {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// Where a command works.
+#[derive(Debug, Args)]
+pub(crate) struct ViewArgs {
+    /// What the command sees in place of the workspace [default: what this machine and the workspace
+    /// allow]
+    #[arg(long = "view", value_name = "VIEW", default_value = "auto", hide_default_value = true)]
+    pub(crate) kind: ViewKind,
+    /// Where this machine allows no view and cannot keep a command in a copy from writing to the
+    /// workspace itself, run it all the same; what it has changed there is named
+    #[arg(long)]
+    pub(crate) unguarded: bool,
 }
 
 /// What a command sees in place of the workspace.
@@ -52,14 +59,8 @@ pub(crate) struct Exec {
     /// Use the rest of a set when some of its patches are stale or expired
     #[arg(long)]
     pub(crate) rest: bool,
-    /// What the command sees in place of the workspace [default: what this machine and the workspace
-    /// allow]
-    #[arg(long, value_name = "VIEW", default_value = "auto", hide_default_value = true)]
-    pub(crate) view: ViewKind,
-    /// Where this machine allows no view and cannot keep a command in a copy from writing to the
-    /// workspace itself, run it all the same; what it has changed there is named
-    #[arg(long)]
-    pub(crate) unguarded: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
     #[command(flatten)]
     pub(crate) confine: ConfineArgs,
     /// The command and its arguments

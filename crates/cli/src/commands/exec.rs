@@ -58,10 +58,10 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
         confine,
     };
     let begun = Instant::now();
-    let unguarded = if exec.unguarded { Unguarded::Allowed } else { Unguarded::Refused };
+    let unguarded = if exec.view.unguarded { Unguarded::Allowed } else { Unguarded::Refused };
     let is_foreign = is_foreign(&location.root);
     let start = |_: &_| {
-        let wanted = Wanted { kind: exec.view, is_foreign, unguarded };
+        let wanted = Wanted { kind: exec.view.kind, is_foreign, unguarded };
         let view = make_view(console, plan, wanted, &trial)?;
         trial.record(view.identity()).map_err(failure_of)?;
         Ok(view)

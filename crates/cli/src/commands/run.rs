@@ -41,8 +41,8 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
         directory,
         masks,
         confine,
-        view: run.view,
-        unguarded: if run.unguarded { Unguarded::Allowed } else { Unguarded::Refused },
+        view: run.view.kind,
+        unguarded: if run.view.unguarded { Unguarded::Allowed } else { Unguarded::Refused },
         propose_ignored: &run.propose_ignored,
         caller: None,
     };
