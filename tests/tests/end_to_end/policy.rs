@@ -1,6 +1,8 @@
 //! `watch --apply-policy` applies what the user's rules approve, and nothing else.
 
+use std::fs::{self, File};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use end_to_end::Fixture;
 
@@ -83,4 +85,25 @@ fn rules_in_the_workspace_count_for_nothing() {
     let mut command = stage.command(["watch", "--apply-policy"]);
     command.env("XDG_CONFIG_HOME", stage.path(".config"));
     assert_eq!(command.output().expect("it runs").status.code(), Some(4));
+}
+
+#[test]
+fn a_set_whose_rule_has_reached_its_limits_is_reported() {
+    let stage = Fixture::new();
+    stage.configure(&RULES.replace("max_lines = 20", "max_files = 1"));
+    let errors = stage.beside("errors");
+    let mut command = stage.command(["watch", "--json", "--apply-policy"]);
+    command.stderr(File::create(&errors).expect("it is ours"));
+    let watch = Watch::of(command);
+    stage.run_with(["propose", "docs/a.md", "--session", "one"], b"one\n").expect(0);
+    watch.until("apply_committed");
+    stage.run_with(["propose", "docs/b.md", "--session", "two"], b"two\n").expect(0);
+    let reported = "s2 waits for you, or for its rule: the rule `docs` has approved 1 of at most 1 \
+                    files lately\n";
+    let begun = Instant::now();
+    while !fs::read_to_string(&errors).is_ok_and(|text| text.ends_with(reported)) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", fs::read_to_string(&errors));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(stage.pending(), 1);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -17,7 +17,11 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn start(stage: &Fixture, arguments: &[&str]) -> Self {
-        let mut command = stage.command(["watch", "--json"].iter().chain(arguments));
+        Self::of(stage.command(["watch", "--json"].iter().chain(arguments)))
+    }
+
+    /// The watch that a command starts.
+    pub(crate) fn of(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
         let mut child = spawn(&mut command);
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));

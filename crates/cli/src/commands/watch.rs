@@ -110,6 +110,10 @@ fn apply_by(context: &Context<'_>, rules: &mut RuleRunner) -> Result<(), Failure
             RuleOutcome::Asks { session, reason } => {
                 context.console.remark(&format!("{session} waits for you: {reason}"));
             }
+            RuleOutcome::Waits { session, reason } => {
+                let remark = format!("{session} waits for you, or for its rule: {reason}");
+                context.console.remark(&remark);
+            }
             _ => {}
         }
     }

@@ -90,6 +90,9 @@ fn report(outcome: &RuleOutcome) {
         RuleOutcome::Asks { session, reason } => {
             tracing::info!(%session, reason, "left to the reviewer");
         }
+        RuleOutcome::Waits { session, reason } => {
+            tracing::info!(%session, reason, "waits until its rule approves again");
+        }
         _ => {}
     }
 }

@@ -39,6 +39,8 @@ pub struct RuleRunner {
     quiet_since: HashMap<SessionId, (Signature, Instant)>,
     /// Sets that were left to a person, or whose apply has failed.
     left: HashSet<(SessionId, Signature)>,
+    /// Sets that were reported as waiting for their rule.
+    waiting: HashSet<(SessionId, Signature)>,
 }
 
 /// What was decided about the set of a session.
@@ -70,13 +72,21 @@ pub enum RuleOutcome {
         /// Why no rule approves it, as a sentence that names a patch.
         reason: String,
     },
+    /// A rule covers it, and has approved as much as its limits allow for now. It is applied once the rule
+    /// may approve it, unless a person decides before. Each set is reported once.
+    Waits {
+        /// The session.
+        session: SessionId,
+        /// Which limit is reached, as a sentence that names the rule.
+        reason: String,
+    },
 }
 
 impl RuleRunner {
     /// Decides by these rules.
     pub fn new(rules: ApprovalRules) -> Self {
-        let (quiet_since, left) = (HashMap::new(), HashSet::new());
-        Self { rules, seen: None, next: Instant::now(), quiet_since, left }
+        let (quiet_since, left, waiting) = (HashMap::new(), HashSet::new(), HashSet::new());
+        Self { rules, seen: None, next: Instant::now(), quiet_since, left, waiting }
     }
 
     /// Applies the sets that a rule approves, each as one change set with exactly what was looked at, and
@@ -101,7 +111,9 @@ impl RuleRunner {
         let signatures: HashMap<SessionId, Signature> =
             pending.sets.iter().map(|set| (set.session.id, set.signature)).collect();
         self.quiet_since.retain(|session, _| signatures.contains_key(session));
-        self.left.retain(|(session, signature)| signatures.get(session) == Some(signature));
+        for sets in [&mut self.left, &mut self.waiting] {
+            sets.retain(|(session, signature)| signatures.get(session) == Some(signature));
+        }
         let (mut outcomes, mut failed) = (Vec::new(), None);
         for set in &pending.sets {
             let is_left = self.left.contains(&(set.session.id, set.signature));
@@ -153,8 +165,8 @@ impl RuleRunner {
             Ok(rule) => rule,
             // There may be room for it later.
             Err(Asks::Full(reason)) => {
-                tracing::debug!(%session, reason, "a rule is exhausted");
-                return Ok(None);
+                let is_new = self.waiting.insert((session, signature));
+                return Ok(is_new.then_some(RuleOutcome::Waits { session, reason }));
             }
             Err(Asks::Person(reason)) => {
                 self.left.insert((session, signature));

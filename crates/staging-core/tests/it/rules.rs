@@ -239,7 +239,10 @@ fn many_small_patches_are_within_the_limits_together() {
         decide(&world, &mut runner).expect("decided").expect("six lines so far");
     }
     propose(&world, "agent", vec![write("docs/grows.md", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n")]);
-    assert!(decide(&world, &mut runner).is_none(), "eleven are more than the rule approves");
+    let outcomes = runner.run(&world.layer).expect("looked at");
+    let [RuleOutcome::Waits { reason, .. }] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+    assert_eq!(reason, "the rule `docs` has approved 6 of at most 10 lines lately");
+    assert!(decide(&world, &mut runner).is_none(), "it is reported once");
     assert_eq!(world.pending().len(), 1);
     // Another process counts the same, also what was undone.
     world.layer.undo(None).expect("undone");
