@@ -179,7 +179,9 @@ pub(crate) fn create_directory(context: &Context, arguments: OnePath) -> Result<
                 return Err(Failure::new(format!("`{here}` is not a directory")));
             }
             Some(_) if here == path => return Ok(exists()),
-            _ => {}
+            // What is above a directory is one.
+            Some(_) => break,
+            None => {}
         }
     }
     Ok(Plan::of(Proposal::CreateDirectory { path }))

@@ -78,7 +78,7 @@ pub(crate) struct View<'a> {
 pub(crate) type AllPending = BTreeMap<RelPath, At>;
 
 /// What is pending at a path.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct At {
     /// The patch on the path.
     patch: Option<Box<Patch>>,
@@ -96,8 +96,21 @@ impl At {
 
     /// Reads it for every path at which something is pending.
     pub(crate) fn read_all(connection: &Connection, id: SessionId) -> Result<AllPending> {
+        Ok(Self::by_path(patches::pending_in(connection, id)?))
+    }
+
+    /// Reads it for a path and those below it. What it says about other paths is not all.
+    pub(crate) fn read_around(
+        connection: &Connection,
+        id: SessionId,
+        path: &RelPath,
+    ) -> Result<AllPending> {
+        Ok(Self::by_path(patches::pending_around(connection, id, path)?))
+    }
+
+    fn by_path(patches: Vec<Patch>) -> AllPending {
         let mut all = AllPending::new();
-        for patch in patches::pending_in(connection, id)? {
+        for patch in patches {
             let patch = Box::new(patch);
             if let Some(to) = &patch.rename_to {
                 all.entry(to.clone()).or_default().rename = Some(patch.clone());
@@ -105,7 +118,12 @@ impl At {
             let path = patch.path.clone();
             all.entry(path).or_default().patch = Some(patch);
         }
-        Ok(all)
+        all
+    }
+
+    /// Whether a patch removes what was at the path, or moves it away.
+    pub(crate) fn is_freed(&self) -> bool {
+        self.patch.is_some() && self.staged().is_none()
     }
 
     /// The patch that stages what is at the path; without one, what was there is removed.

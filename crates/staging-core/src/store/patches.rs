@@ -173,6 +173,51 @@ pub(crate) fn at_target(
     row(connection, statement, (session, path.as_bytes()), patch)
 }
 
+/// A session's pending patches of this path and of those below it, under their old names or their new
+/// ones; of a few other paths as well.
+pub(crate) fn pending_around(
+    connection: &Connection,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<Vec<Patch>> {
+    let (from, (_, to)) = (path.as_bytes(), bounds_below(path));
+    let here = select_patch!("session = ?1 AND state = 'pending' AND path >= ?2 AND path < ?3");
+    let moved = select_patch!(
+        "session = ?1 AND state = 'pending' AND rename_to IS NOT NULL
+         AND rename_to >= ?2 AND rename_to < ?3"
+    );
+    let mut found = rows(connection, here, (session, from, &to), patch)?;
+    found.extend(rows(connection, moved, (session, from, &to), patch)?);
+    Ok(found)
+}
+
+/// Whether a session stages something below a path.
+pub(crate) fn any_staged_below(
+    connection: &Connection,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<bool> {
+    let (from, to) = bounds_below(path);
+    let here = "SELECT 1 FROM patches WHERE session = ?1 AND state = 'pending'
+         AND path > ?2 AND path < ?3 AND operation NOT IN ('delete', 'rename')";
+    let moved = "SELECT 1 FROM patches WHERE session = ?1 AND state = 'pending'
+         AND rename_to IS NOT NULL AND rename_to > ?2 AND rename_to < ?3";
+    Ok(exists(connection, here, (session, &from, &to))?
+        || exists(connection, moved, (session, &from, &to))?)
+}
+
+/// Whether a session removes or moves something below a path.
+pub(crate) fn any_freed_below(
+    connection: &Connection,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<bool> {
+    let (from, to) = bounds_below(path);
+    let statement = "SELECT 1 FROM patches WHERE session = ?1 AND state = 'pending'
+         AND path > ?2 AND path < ?3 AND operation IN ('delete', 'rename')";
+    exists(connection, statement, (session, from, to))
+}
+
 /// The session's pending patches that create a file below this path.
 pub(crate) fn brought_below(
     connection: &Connection,

@@ -74,6 +74,34 @@ fn a_session_sees_the_tree_that_an_apply_would_make() {
     assert!(!promised.contains_key("dir2"), "an emptied directory is removed");
 }
 
+/// What is pending is read for the path that is asked about, and of all paths once many were.
+#[test]
+fn a_path_is_seen_the_same_whatever_was_looked_at_before() {
+    let world = world();
+    for name in ["dir-x", "dir.txt", "dir0", "elsewhere-too/a", "dir2x"] {
+        world.put(name, "beside\n");
+    }
+    let s = world.session("agent");
+    let beside = ["dir-y", "new.txt", "new/deep-er", "elsewhere0"].map(|name| write(name, "x\n"));
+    let more = [delete("dir0"), rename("dir2x", "new/deep/moved"), write("dir.txt", "2\n")];
+    world.layer.propose_all(s, [&changes()[..], &beside, &more].concat()).expect("staged");
+    let all = world.layer.session_view(s).expect("a view");
+    let mut paths: Vec<RelPath> = seen(&all).keys().map(|name| path(name)).collect();
+    let gone = ["moved", "dir/a", "dir2", "dir2/c", "dir0", "dir2x", "nowhere", "new/deep/none"];
+    paths.extend(gone.map(path));
+    let one = world.layer.session_view(s).expect("a view");
+    for path in &paths {
+        let alone = || world.layer.session_view(s).expect("a view");
+        let status = |view: &SessionView| view.status(path).expect("readable");
+        assert_eq!(status(&alone()), status(&all), "{path}");
+        assert_eq!(status(&one), status(&all), "{path}");
+        let list = |view: &SessionView| view.list(Some(path)).expect("readable");
+        assert_eq!(list(&alone()), list(&all), "{path}");
+        let resolve = |view: &SessionView| view.resolve(path).expect("readable");
+        assert_eq!(resolve(&alone()), resolve(&all), "{path}");
+    }
+}
+
 #[test]
 fn a_staged_file_names_its_patch() {
     let world = world();
