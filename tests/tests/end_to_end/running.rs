@@ -482,7 +482,9 @@ fn a_change_that_is_made_from_what_the_user_saved_meanwhile_is_pending(
 #[rstest]
 fn what_the_command_leaves_running_is_ended_and_named(#[values("auto", "without")] view: &str) {
     let Some(fixture) = Fixture::with_view(view) else { return };
-    let ran = shell(&fixture, "(echo late > late; exec sleep 1000) & sleep 0.2").expect(0);
+    let late = "(echo late > late; exec sleep 1000) &
+        until grep -q sleep /proc/$!/comm; do sleep 0.01; done";
+    let ran = shell(&fixture, late).expect(0);
     assert!(ran.stderr.contains("ended what was left running: sleep ("), "{}", ran.stderr);
     assert_eq!(pending(&fixture.status()), ["create late"]);
 }
