@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Measures what a person waits for: status, completions, and an agent that hears a decision.
+"""Measures what a person waits for, and an agent: status, completions, writes, and a decision.
 
 ``python3 benches/habits.py target/release/greenroom`` makes a workspace with 10,000 pending patches of
 one session and prints, of each command, the fastest run, the median, and the least processor time that
@@ -13,7 +12,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +23,7 @@ def main() -> None:
     parser.add_argument("greenroom", type=Path, help="the command, of a release build")
     parser.add_argument("--pending", type=int, default=10_000, help="how many patches, 10000 by default")
     parser.add_argument("--runs", type=int, default=60, help="of each command, 60 by default")
+    parser.add_argument("--writes", type=int, default=2000, help="over MCP, 2000 by default")
     parser.add_argument("--decisions", type=int, default=200, help="how many are waited for, 200 by default")
     arguments = parser.parse_args()
     binary = str(arguments.greenroom.resolve())
@@ -40,11 +39,13 @@ def main() -> None:
         for workspace in (large, small):
             workspace.mkdir()
             (workspace / ".git").mkdir()
-        run = lambda workspace, *words, **more: subprocess.run(  # noqa: E731
-            [binary, *words], cwd=workspace, env=environment, check=True, capture_output=True, **more
-        )
-        run(large, "propose", "--patch", "-", "--session", "agent-1", input=patch(arguments.pending))
-        run(small, "propose", "a.txt", input=b"x\n")
+
+        def propose(workspace: Path, words: list[str], content: bytes) -> None:
+            words = [binary, "propose", *words]
+            subprocess.run(words, cwd=workspace, env=environment, check=True, capture_output=True, input=content)
+
+        propose(large, ["--patch", "-", "--session", "agent-1"], patch(arguments.pending))
+        propose(small, ["a.txt"], b"x\n")
         print(f"{'command':<52} {'fastest':>9} {'median':>9} {'processor':>9}")
         lines: list[tuple[str, Path, list[str]]] = [
             (f"status, {arguments.pending} pending", large, ["status"]),
@@ -65,6 +66,13 @@ def main() -> None:
             wall = [value[0] for value in values]
             processor = min(value[1] for value in values)
             print(f"{name:<52} {min(wall):>6.1f} ms {statistics.median(wall):>6.1f} ms {processor:>6.1f} ms")
+        for name, workspace, session in [
+            (f"write_file over MCP, {arguments.pending} pending", large, "agent-1"),
+            ("write_file over MCP, up to 100 pending", small, "writes"),
+        ]:
+            wall = sorted(writes(binary, workspace, environment, session, arguments.writes))
+            p99 = wall[min(len(wall) - 1, int(len(wall) * 0.99))]
+            print(f"{name:<52} {wall[0]:>6.2f} ms {statistics.median(wall):>6.2f} ms, p99 {p99:.2f} ms")
         late = decisions(binary, small, environment, arguments.decisions)
         late.sort()
         p99 = late[min(len(late) - 1, int(len(late) * 0.99))]
@@ -98,40 +106,12 @@ def timed(words: list[str], workspace: Path, environment: dict[str, str]) -> tup
 
 def decisions(binary: str, workspace: Path, environment: dict[str, str], count: int) -> list[float]:
     """How many milliseconds after each decision the waiting agent has its answer."""
-    server = subprocess.Popen(
-        [binary, "mcp", "--session", "waits"],
-        cwd=workspace,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdin and server.stdout
-    number = 0
-
-    def send(method: str, params: dict[str, object], is_call: bool = True) -> None:
-        nonlocal number
-        message: dict[str, object] = {"jsonrpc": "2.0", "method": method, "params": params}
-        if is_call:
-            number += 1
-            message["id"] = number
-        print(json.dumps(message), file=server.stdin, flush=True)
-
-    def answer() -> dict[str, object]:
-        while True:
-            found = json.loads(server.stdout.readline())
-            if found.get("id") == number:
-                return found["result"]
-
-    send("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}})
-    answer()
-    send("notifications/initialized", {}, is_call=False)
+    agent = Agent(binary, workspace, environment, "waits")
     late = []
     for turn in range(count):
         path = f"waits{turn}.txt"
-        send("tools/call", {"name": "write_file", "arguments": {"path": path, "content": f"{turn}\n"}})
-        answer()
-        send("tools/call", {"name": "wait_for_decision", "arguments": {"timeout_s": 60}})
+        agent.call("write_file", {"path": path, "content": f"{turn}\n"})
+        agent.send("tools/call", {"name": "wait_for_decision", "arguments": {"timeout_s": 60}})
         time.sleep(0.05)
         decider = subprocess.Popen(
             [binary, "discard", path, "--reason", "bench"],
@@ -140,7 +120,7 @@ def decisions(binary: str, workspace: Path, environment: dict[str, str], count: 
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        answer()
+        agent.answer()
         answered = time.time() * 1000
         decider.wait()
         log = subprocess.run(
@@ -150,10 +130,72 @@ def decisions(binary: str, workspace: Path, environment: dict[str, str], count: 
         seconds, fraction = at.rstrip("Z").split(".")
         logged = time.mktime(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) - time.timezone
         late.append(max(0.0, answered - logged * 1000 - float(fraction)))
-    server.stdin.close()
-    server.wait()
+    agent.end()
     return late
 
 
+def writes(binary: str, workspace: Path, environment: dict[str, str], session: str, count: int) -> list[float]:
+    """How many milliseconds each write of 10 KB takes, to one file after the other of 100."""
+    agent = Agent(binary, workspace, environment, session)
+    took = []
+    for turn in range(count):
+        content = f"turn {turn}\n" + "a line of some text\n" * 500
+        begun = time.perf_counter()
+        agent.call("write_file", {"path": f"written{turn % 100:02}.txt", "content": content})
+        took.append((time.perf_counter() - begun) * 1000)
+    agent.end()
+    return took
+
+
+class Agent:
+    """A client of `greenroom mcp`."""
+
+    def __init__(self, binary: str, workspace: Path, environment: dict[str, str], session: str) -> None:
+        """Starts the server and greets it."""
+        self.server = subprocess.Popen(
+            [binary, "mcp", "--session", session],
+            cwd=workspace,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.number = 0
+        info = {"name": "bench", "version": "1"}
+        self.send("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info})
+        self.answer()
+        self.send("notifications/initialized", {}, is_call=False)
+
+    def send(self, method: str, params: dict[str, object], is_call: bool = True) -> None:
+        """Sends a message without waiting."""
+        message: dict[str, object] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if is_call:
+            self.number += 1
+            message["id"] = self.number
+        print(json.dumps(message), file=self.server.stdin, flush=True)
+
+    def answer(self) -> dict[str, object]:
+        """Waits for the answer to the last call."""
+        assert self.server.stdout
+        while True:
+            found = json.loads(self.server.stdout.readline())
+            if found.get("id") == self.number:
+                result: dict[str, object] = found["result"]
+                return result
+
+    def call(self, tool: str, arguments: dict[str, object]) -> None:
+        """Calls a tool, which must not fail."""
+        self.send("tools/call", {"name": tool, "arguments": arguments})
+        answered = self.answer()
+        if answered.get("isError"):
+            raise SystemExit(f"{tool}: {answered}")
+
+    def end(self) -> None:
+        """Ends the input, and waits for the server."""
+        assert self.server.stdin
+        self.server.stdin.close()
+        self.server.wait()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
