@@ -150,7 +150,9 @@ impl SessionView {
         let Some(dir) = dir.filter(|_| self.listed.get().is_none()) else { return self.all() };
         let session = self.session;
         let pending = self.layer.0.store.read(|c| At::read_around(c, session, dir))?;
-        Ok(&self.listed.get_or_init(|| (dir.clone(), pending)).1)
+        // Another thread may have listed another directory meanwhile.
+        let _ = self.listed.set((dir.clone(), pending));
+        self.known(Some(dir)).map_or_else(|| self.all(), Ok)
     }
 
     /// What is pending at a path, and whether something is below it.
