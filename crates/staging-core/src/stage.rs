@@ -38,7 +38,6 @@ use crate::signing::patch_signature;
 use crate::stage::proposal::{Proposal, Proposed};
 use crate::stage::step::{Plan, Step, Touched, go_on};
 use crate::stage::view::{At, View};
-use crate::store::group_commit::Patience;
 use crate::store::sessions;
 
 impl DiffStagingLayer {
@@ -143,12 +142,12 @@ impl Inner {
 
     /// Stages requests of different sessions, each by itself.
     pub(crate) fn stage(&self, requests: &[Request<'_>]) -> Vec<Result<Vec<Proposed>>> {
-        let together = self.attempt(requests, Patience::Waits);
+        let together = self.attempt(requests);
         let each = requests.iter().zip(together);
         let settle = |(request, first): (&Request<'_>, Attempt<Vec<Proposed>>)| {
             self.retry_while_locked(first, || {
                 let alone = std::slice::from_ref(request);
-                self.attempt(alone, Patience::Waits).pop().expect("one request has one outcome")
+                self.attempt(alone).pop().expect("one request has one outcome")
             })
         };
         each.map(settle).collect()
@@ -156,20 +155,31 @@ impl Inner {
 
     /// Reads, plans and commits once. Where the batch cannot be committed as one, each of its
     /// requests has to be tried alone, so that an error is the answer to its own request only.
-    fn attempt(&self, requests: &[Request<'_>], patience: Patience) -> Vec<Attempt<Vec<Proposed>>> {
+    fn attempt(&self, requests: &[Request<'_>]) -> Vec<Attempt<Vec<Proposed>>> {
+        match self.before(requests) {
+            Ok(before) => self.attempt_on(requests, before),
+            Err(error) if requests.len() == 1 => vec![Err(CommitError::Staging(error))],
+            Err(_) => requests.iter().map(|_| Err(CommitError::Raced)).collect(),
+        }
+    }
+
+    /// What each session is, in one consistent state of the store.
+    fn before(&self, requests: &[Request<'_>]) -> Result<Vec<Result<Before>>> {
+        self.store.read(|connection| {
+            Ok(requests.iter().map(|request| Before::read(connection, request)).collect())
+        })
+    }
+
+    /// Plans and commits once, from what each session is.
+    fn attempt_on(
+        &self,
+        requests: &[Request<'_>],
+        before: Vec<Result<Before>>,
+    ) -> Vec<Attempt<Vec<Proposed>>> {
         let is_alone = requests.len() == 1;
         let failed = |error| match is_alone {
             true => CommitError::Staging(error),
             false => CommitError::Raced,
-        };
-        // What each session is, in one consistent state of the store.
-        let before = self.store.read(|connection| {
-            Ok(requests.iter().map(|request| Before::read(connection, request)).collect())
-        });
-        let before: Vec<Result<Before>> = match before {
-            Ok(before) => before,
-            Err(error) if is_alone => return vec![Err(failed(error))],
-            Err(_) => return requests.iter().map(|_| Err(CommitError::Raced)).collect(),
         };
         // What each request makes of what its session sees, signed and compared, with new contents
         // in the store.
@@ -210,7 +220,7 @@ impl Inner {
         // All of them in one transaction, with their events.
         let mut committed = match plans.is_empty() {
             true => Vec::new(),
-            false => match self.commit_plans(&mut plans, patience) {
+            false => match self.commit_plans(&mut plans) {
                 Ok(committed) => committed,
                 Err(error) if is_alone => vec![Err(error)],
                 Err(_) => plans.iter().map(|_| Err(CommitError::Raced)).collect(),

@@ -24,7 +24,6 @@ use crate::stage::proposal::Proposed;
 use crate::stage::step::{Plan, Rows, Step, Touched, add_others, has_raced, join_idle, step_at};
 use crate::stage::view::View;
 use crate::store::contents::{Entry, Location, Referred};
-use crate::store::group_commit::Patience;
 use crate::store::patches::Needs;
 use crate::store::proposed::Inserted;
 use crate::store::write::Write;
@@ -41,7 +40,6 @@ impl Inner {
     pub(crate) fn commit_plans(
         &self,
         plans: &mut [Plan<'_>],
-        patience: Patience,
     ) -> Attempt<Vec<Attempt<Vec<Proposed>>>> {
         let mut taken = HashSet::new();
         let committed = match &mut *plans {
@@ -53,7 +51,7 @@ impl Inner {
                 // Contents have to be durable before the rows that refer to them.
                 let synced = if durable { self.blobs.sync() } else { Ok(()) };
                 let committed = synced.map_err(CommitError::from).and_then(|()| {
-                    self.store.write_with(patience, durable, |write| {
+                    self.store.write_on(durable, |write| {
                         let each = plans.iter_mut().map(|plan| {
                             if has_raced(write, plan.session, plan.generation)? {
                                 return Ok(Err(CommitError::Raced));

@@ -121,6 +121,11 @@ impl At {
         all
     }
 
+    /// The patch on the path, and the rename to it.
+    pub(crate) fn patches(&self) -> impl Iterator<Item = &Patch> {
+        self.patch.iter().chain(&self.rename).map(|patch| &**patch)
+    }
+
     /// Whether a patch removes what was at the path, or moves it away.
     pub(crate) fn is_freed(&self) -> bool {
         self.patch.is_some() && self.staged().is_none()

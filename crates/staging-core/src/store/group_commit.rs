@@ -4,6 +4,7 @@
 //! the writer, it leaves the commit to them: they work in savepoints of the same transaction, and the
 //! last one commits for all. An answer is given only after that commit.
 
+use std::cell::Cell;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,13 +22,22 @@ use crate::waiting::{Activity, REPORT_AFTER, Waiting};
 const MEMBERS_MAX: usize = 64;
 const AGE_MAX: Duration = Duration::from_millis(4);
 
-/// Whether a transaction waits for others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// It waits for other threads, and for other processes.
-    Waits,
-    /// It begins at once, or fails as busy.
-    AtOnce,
+thread_local! {
+    /// Whether transactions of this thread wait for no other.
+    static AT_ONCE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does work whose transactions begin at once, or fail as busy: those of other threads and processes are
+/// not waited for. What the work calls writes in many places, so this is about the thread.
+pub(crate) fn without_waiting<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            AT_ONCE.set(self.0);
+        }
+    }
+    let _before = Before(AT_ONCE.replace(true));
+    work()
 }
 
 impl Store {
@@ -37,31 +47,21 @@ impl Store {
         durable: bool,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.write_with(Patience::Waits, durable, work)
-    }
-
-    /// The same, without waiting where it is asked for.
-    pub(crate) fn write_with<T, E: From<StagingError>>(
-        &self,
-        patience: Patience,
-        durable: bool,
-        work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let mut member = GroupCommit::take(self, patience)?;
+        let mut member = GroupCommit::take(self)?;
         let answer = member.work(work)?;
         member.end(durable)?;
         Ok(answer)
     }
 }
 
-/// Begins a transaction that writes. With patience it waits while another process has one, and reports
-/// that after a while.
-fn begin(store: &Store, writer: &Writer, patience: Patience) -> Result<()> {
+/// Begins a transaction that writes. Unless this thread waits for nobody, it waits while another process
+/// has one, and reports that after a while.
+fn begin(store: &Store, writer: &Writer) -> Result<()> {
     let is_busy = |error: &StagingError| error.kind() == ErrorKind::Busy;
-    let first = if patience == Patience::Waits { REPORT_AFTER } else { Duration::ZERO };
-    writer.connection.busy_timeout(first)?;
+    let waits = !AT_ONCE.get();
+    writer.connection.busy_timeout(if waits { REPORT_AFTER } else { Duration::ZERO })?;
     let mut begun = writer.run("BEGIN IMMEDIATE");
-    if patience == Patience::Waits && begun.as_ref().is_err_and(is_busy) {
+    if waits && begun.as_ref().is_err_and(is_busy) {
         let waiting = |process| Waiting { activity: Activity::WritesStore, process };
         store.wait_observer.report(&waiting(store.writing_process()));
         writer.connection.busy_timeout(BUSY_WAIT.saturating_sub(REPORT_AFTER))?;
@@ -89,17 +89,16 @@ pub(crate) struct GroupCommit<'s> {
 
 impl<'s> GroupCommit<'s> {
     /// Waits for the writer, and begins a transaction unless one is open.
-    pub(crate) fn take(store: &'s Store, patience: Patience) -> Result<Self> {
-        let mut writer = match patience {
-            Patience::AtOnce => unpoisoned_at_once(&store.writer).ok_or_else(|| {
-                StagingError::Busy { what: "another thread writes to the store".to_owned() }
-            })?,
-            Patience::Waits => {
-                store.waiting.fetch_add(1, Ordering::AcqRel);
-                let writer = unpoisoned(&store.writer);
-                store.waiting.fetch_sub(1, Ordering::AcqRel);
-                writer
-            }
+    pub(crate) fn take(store: &'s Store) -> Result<Self> {
+        let mut writer = if AT_ONCE.get() {
+            let busy =
+                || StagingError::Busy { what: "another thread writes to the store".to_owned() };
+            unpoisoned_at_once(&store.writer).ok_or_else(busy)?
+        } else {
+            store.waiting.fetch_add(1, Ordering::AcqRel);
+            let writer = unpoisoned(&store.writer);
+            store.waiting.fetch_sub(1, Ordering::AcqRel);
+            writer
         };
         let in_savepoint = writer.open.is_some();
         if in_savepoint {
@@ -109,7 +108,7 @@ impl<'s> GroupCommit<'s> {
                 return Err(error);
             }
         } else {
-            begin(store, &writer, patience)?;
+            begin(store, &writer)?;
             let number = writer.next_number;
             writer.next_number += 1;
             writer.open = Some(Shared {

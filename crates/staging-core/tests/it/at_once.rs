@@ -26,7 +26,7 @@ fn a_short_request_is_staged_as_any_other() {
         Proposal::Expecting { base: Digest::of(b"one\ntwo\n"), proposal }
     };
     let requests = [
-        vec![write("new", "x\n"), write("dir/new", "y\n")],
+        vec![write("new", "x\n")],
         vec![edited()],
         vec![write("new", "z\n")],
         // What is there already takes the patch back.
@@ -49,7 +49,7 @@ fn a_short_request_is_staged_as_any_other() {
         pending.map(|patch| (patch.id, patch.path, patch.revision, patch.staged)).collect()
     };
     assert_eq!(shown(&at_once_world), shown(&world));
-    assert_eq!(shown(&world).len(), 2);
+    assert_eq!(shown(&world).len(), 1);
 }
 
 #[test]
@@ -66,17 +66,18 @@ fn what_is_refused_is_refused_at_once() {
         (write(".git/config", "x\n"), ErrorKind::Refused),
         (edit("a", "not there", "x"), ErrorKind::NoMatch),
     ] {
-        let refused = at_once(&world, s, vec![write("b", "x\n"), proposal]);
+        let refused = at_once(&world, s, vec![proposal]);
         assert_eq!(refused.expect("it is answered").expect_err("refused").kind(), kind);
     }
-    assert_eq!(world.pending(), [], "all of a request or nothing");
+    assert_eq!(world.pending(), []);
 }
 
 #[rstest]
-#[case::a_long_content(vec![write("new", &"x".repeat((64 << 10) + 1))])]
+#[case::a_long_content(vec![write("new", &"x".repeat((256 << 10) + 1))])]
 #[case::a_long_file(vec![write("long", "x\n")])]
 #[case::behind_a_link(vec![write("link", "x\n")])]
-#[case::many_changes((0..9).map(|number| write(&format!("f{number}"), "x\n")).collect())]
+#[case::several_changes(vec![write("new", "x\n"), write("newer", "x\n")])]
+#[case::none(vec![])]
 #[case::a_file_from_elsewhere(vec![Proposal::WriteFrom {
     path: path("new"), file: "/etc/hostname".into(), mode: None,
 }])]
@@ -93,6 +94,28 @@ fn what_may_take_long_is_left_to_stage(#[case] proposals: Vec<Proposal>) {
     std::os::unix::fs::symlink("long", world.root().join("link")).expect("a link");
     assert!(at_once(&world, s, proposals).is_none());
     assert_eq!(world.pending(), []);
+}
+
+#[rstest]
+#[case::of_a_long_pending_content(vec![write("a", &"x\n".repeat(200_000))], edit("a", "x\nx\n", "y\n"))]
+#[case::where_a_long_file_is_moved(vec![rename("long", "b")], write("b", "x\n"))]
+#[case::where_a_long_file_was(vec![rename("long", "b")], write("long", "x\n"))]
+#[case::behind_a_pending_link(
+    vec![Proposal::Symlink { path: path("to"), target: b"dir".to_vec() }], write("to/long", "x\n")
+)]
+fn what_is_pending_may_take_long_as_well(
+    #[case] pending: Vec<Proposal>,
+    #[case] proposal: Proposal,
+) {
+    let world = World::new();
+    let s = world.session("agent");
+    world.put("a", "one\n");
+    world.put("long", vec![b'x'; 300 << 10]);
+    world.put("dir/long", vec![b'x'; 300 << 10]);
+    world.layer.propose_all(s, pending).expect("staged");
+    let before = world.pending();
+    assert!(at_once(&world, s, vec![proposal]).is_none());
+    assert_eq!(world.pending(), before);
 }
 
 #[test]
@@ -125,6 +148,23 @@ fn while_another_process_writes_nothing_is_staged_and_nothing_waits() {
         other.execute_batch("COMMIT").expect("ended");
         staged.recv().expect("it goes on").expect("staged");
     });
+}
+
+#[test]
+fn what_is_found_out_while_it_is_planned_waits_for_nobody_either() {
+    let world = World::new();
+    let s = world.session("agent");
+    world.put("a", "one\n");
+    world.write(s, "a", "agent\n");
+    world.put("a", "the user's\n");
+    let other = world.store();
+    other.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    let begun = Instant::now();
+    assert!(at_once(&world, s, vec![write("a", "x\n")]).is_none());
+    assert!(begun.elapsed() < Duration::from_secs(2), "it does not wait");
+    other.execute_batch("COMMIT").expect("ended");
+    let refused = at_once(&world, s, vec![write("a", "x\n")]).expect("nobody writes");
+    assert_eq!(refused.expect_err("the patch is stale").kind(), ErrorKind::Stale);
 }
 
 #[test]
