@@ -39,6 +39,16 @@ struct Queue {
     staging: usize,
 }
 
+impl Queue {
+    /// Whether a thread is to begin, which is counted: waking another one for what the first one finds
+    /// anyway costs more than it gains.
+    fn begins_thread(&mut self) -> bool {
+        let begins = self.threads == self.staging && self.threads < THREADS_MAX;
+        self.threads += usize::from(begins);
+        begins
+    }
+}
+
 /// The answers to one request.
 type Staged = staging_core::Result<Vec<Proposed>>;
 
@@ -84,23 +94,24 @@ impl Pool {
         let begin = {
             let mut queue = self.queue();
             queue.requests.push_back((request, answer));
-            // Waking a second thread for what the first one finds anyway costs more than it gains.
-            let begin = queue.threads == queue.staging && queue.threads < THREADS_MAX;
-            queue.threads += usize::from(begin);
-            begin
+            queue.begins_thread()
         };
         if begin {
-            let pool = self.clone();
-            tokio::task::spawn_blocking(move || pool.serve_queue());
+            self.begin_thread();
         }
         // The answer is dropped when the work panics.
         Ok(answered.await.map_err(|_| ActorError::Panicked)??)
     }
 
+    fn begin_thread(&self) {
+        let pool = self.clone();
+        tokio::task::spawn_blocking(move || pool.serve_queue());
+    }
+
     /// Stages what is in the queue, batch after batch, until nothing is.
     fn serve_queue(&self) {
         loop {
-            let (requests, answers): (Vec<_>, Vec<_>) = {
+            let (begin, (requests, answers)): (_, (Vec<_>, Vec<_>)) = {
                 let mut queue = self.queue();
                 let count = queue.requests.len().min(BATCH_MAX);
                 if count == 0 {
@@ -108,8 +119,12 @@ impl Pool {
                     return;
                 }
                 queue.staging += 1;
-                queue.requests.drain(..count).unzip()
+                let batch = queue.requests.drain(..count).unzip();
+                (!queue.requests.is_empty() && queue.begins_thread(), batch)
             };
+            if begin {
+                self.begin_thread();
+            }
             // As it would be on the blocking pool, a panic is the end of this work alone.
             let staged = catch_unwind(AssertUnwindSafe(|| self.layer.stage(&requests)));
             self.queue().staging -= 1;
