@@ -79,8 +79,10 @@ async fn run(location: Location, options: StagingOptions) -> Result<(), Failure>
     }
     // What was read before the signal came.
     inputs.close();
-    while let Ok(Input::Call(call)) = inputs.try_recv() {
-        server.take(call);
+    while let Ok(input) = inputs.try_recv() {
+        if let Input::Call(call) = input {
+            server.take(call);
+        }
     }
     room.emptied().await;
     server.end();
