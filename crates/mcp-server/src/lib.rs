@@ -130,7 +130,7 @@ where
         approvals,
         commands,
         name: session,
-        reports,
+        reports: Arc::clone(&reports),
         waiting,
     };
     let served = match server.serve(transport).await {
@@ -142,6 +142,7 @@ where
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
         Err(error) => Err(error.to_string()),
     };
+    reports.end().await;
     staging.shutdown().await?;
     served.map_err(|reason| ServeError::Client { reason })
 }

@@ -6,7 +6,8 @@
 //! What a server that was killed had claimed is free again.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject, RequestId};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use staging_core::{
     report_lines,
 };
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::in_flight::InFlight;
 use crate::wait;
@@ -28,11 +30,15 @@ const META: &str = "greenroom/decisions";
 /// For how many of the last answers with decisions a cancellation that comes late gives them back.
 const WRITTEN_MAX: usize = 64;
 
+/// How long an answer waits for decisions to be given back. Where the store is being written to for longer,
+/// a later answer reports them.
+const RETURN_WAIT: Duration = Duration::from_millis(500);
+
 /// The decisions in the answers of one server.
 pub(crate) struct Reports {
     layer: DiffStagingLayer,
     in_flight: InFlight,
-    answers: Mutex<Answers>,
+    answers: Arc<Mutex<Answers>>,
     /// How many answers are being given back.
     giving_back: Arc<watch::Sender<usize>>,
 }
@@ -44,6 +50,8 @@ struct Answers {
     claimed: HashMap<RequestId, DecisionReport>,
     /// The last ones that were written, oldest first.
     written: VecDeque<(RequestId, DecisionReport)>,
+    /// Those that could not be given back.
+    kept: Vec<DecisionReport>,
 }
 
 impl Answers {
@@ -57,7 +65,7 @@ impl Answers {
 
 impl Reports {
     pub(crate) fn new(layer: DiffStagingLayer, in_flight: InFlight) -> Self {
-        Self { layer, in_flight, answers: Mutex::default(), giving_back: Arc::default() }
+        Self { layer, in_flight, answers: Arc::default(), giving_back: Arc::default() }
     }
 
     /// Adds to the answer what the agent of sessions of this label has not received.
@@ -69,7 +77,8 @@ impl Reports {
         result: &mut CallToolResult,
     ) {
         // What a call that was cancelled before this one had claimed belongs to this one.
-        drop(self.giving_back.subscribe().wait_for(|answers| *answers == 0).await);
+        self.return_kept();
+        let _ = timeout(RETURN_WAIT, self.all_returned()).await;
         // Usually there is nothing, and one look at an index costs less than to hand it to another thread.
         if let Ok(false) = self.layer.has_unreported_decisions(&label) {
             return;
@@ -106,16 +115,43 @@ impl Reports {
 
     /// Gives back the decisions of the answer to a request, as its client does not read it.
     pub(crate) fn give_back(&self, request: &RequestId) {
-        let Some(report) = self.answers().take(request) else { return };
-        let (layer, giving_back) = (self.layer.clone(), Arc::clone(&self.giving_back));
+        let taken = self.answers().take(request);
+        if let Some(report) = taken {
+            self.begin_return(report);
+        }
+    }
+
+    /// Gives back what is still to be, at the end of the server.
+    pub(crate) async fn end(&self) {
+        self.all_returned().await;
+        self.return_kept();
+        self.all_returned().await;
+    }
+
+    fn return_kept(&self) {
+        let kept = std::mem::take(&mut self.answers().kept);
+        kept.into_iter().for_each(|report| self.begin_return(report));
+    }
+
+    fn begin_return(&self, report: DecisionReport) {
+        let (layer, answers) = (self.layer.clone(), Arc::clone(&self.answers));
+        let giving_back = Arc::clone(&self.giving_back);
         giving_back.send_modify(|answers| *answers += 1);
         tokio::spawn(async move {
-            let given = tokio::task::spawn_blocking(move || layer.set_undelivered(&report)).await;
-            if let Ok(Err(error)) = given {
-                tracing::warn!(%error, "the decisions are reported once this server has ended");
-            }
+            let given = tokio::task::spawn_blocking(move || {
+                if let Err(error) = layer.set_undelivered(&report) {
+                    tracing::warn!(%error, "the decisions are given back with a later call");
+                    unpoisoned(&answers).kept.push(report);
+                }
+            });
+            // It is counted whether it has panicked or not.
+            drop(given.await);
             giving_back.send_modify(|answers| *answers -= 1);
         });
+    }
+
+    async fn all_returned(&self) {
+        drop(self.giving_back.subscribe().wait_for(|answers| *answers == 0).await);
     }
 
     /// Runs a call of the store, whose failure leaves the decisions to a later answer.
@@ -134,9 +170,13 @@ impl Reports {
         }
     }
 
-    fn answers(&self) -> std::sync::MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        unpoisoned(&self.answers)
     }
+}
+
+fn unpoisoned(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
+    answers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Puts decisions into an answer: as text in a block of its own, since the first one is often a

@@ -278,6 +278,51 @@ fn a_call_that_is_cancelled_after_its_answer_leaves_it_to_the_next_one() {
     assert_eq!(received(&client.call("diff", json!({}))), []);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_decision_that_cannot_be_given_back_is_not_lost_and_keeps_no_call_waiting() {
+    let stage = Fixture::new();
+    stage.write("a.txt", "one\n");
+    let mut client = Client::new(&stage);
+    rejected(&mut client, &stage);
+    let late = client.begin(json!({"name": "diff", "arguments": {}}));
+    assert!(client.answer_to(&late).to_string().contains("use tabs"));
+    let lock = end_to_end::StoreLock::take(&stage);
+    client.send(&cancellation(&late));
+    client.ok("get_file_info", json!({"path": "a.txt"}));
+    // Whoever writes to the store gives up after ten seconds.
+    std::thread::sleep(Duration::from_secs(11));
+    client.ok("get_file_info", json!({"path": "a.txt"}));
+    drop(lock);
+    let rejection = one("p1", "rejected", "use tabs");
+    let started = Instant::now();
+    while received(&client.call("diff", json!({}))) != rejection {
+        assert!(started.elapsed() < Duration::from_secs(60), "it is received");
+    }
+    assert_eq!(received(&client.call("diff", json!({}))), []);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_being_given_back_at_the_end_is_received_by_the_next_server() {
+    let stage = Fixture::new();
+    let mut client = Client::greeted(&stage, &["--session", "shared"], json!({}));
+    rejected(&mut client, &stage);
+    let late = client.begin(json!({"name": "diff", "arguments": {}}));
+    assert!(client.answer_to(&late).to_string().contains("use tabs"));
+    let lock = end_to_end::StoreLock::take(&stage);
+    client.send(&cancellation(&late));
+    let release = std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_millis(500));
+        drop(lock);
+    });
+    client.end();
+    release.join().expect("no panic");
+    let mut client = Client::greeted(&stage, &["--session", "shared"], json!({}));
+    let received = received(&client.call("pending", json!({})));
+    assert_eq!(received, one("p1", "rejected", "use tabs"));
+}
+
 /// The notification that a client gives a call up.
 fn cancellation(id: &Value) -> Value {
     json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}})

@@ -1,26 +1,9 @@
 //! Short proposals are staged by the thread that reads, and nobody notices but by the clock.
 
-#[cfg(target_os = "linux")]
-use std::fs::File;
-#[cfg(target_os = "linux")]
-use std::os::fd::AsRawFd as _;
-
 use end_to_end::Fixture;
 use serde_json::{Value, json};
 
 use super::{Server, propose_of};
-
-/// Takes the lock of whoever writes to the store, or gives it back, as another process: in the log's
-/// index it is a lock on byte 120 (`WAL_WRITE_LOCK` in SQLite's wal.c).
-#[cfg(target_os = "linux")]
-fn lock_store(index: &File, kind: libc::c_int) {
-    let kind = libc::c_short::try_from(kind).expect("it is small");
-    let whence = libc::c_short::try_from(libc::SEEK_SET).expect("it is small");
-    let lock = libc::flock { l_type: kind, l_whence: whence, l_start: 120, l_len: 1, l_pid: 0 };
-    // SAFETY: the file is open, and the structure lives as long as the call.
-    let outcome = unsafe { libc::fcntl(index.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
-    assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
-}
 
 #[cfg(target_os = "linux")]
 #[test]
@@ -29,15 +12,13 @@ fn while_a_proposal_waits_for_another_process_other_calls_are_answered() {
     let mut server = Server::start(&stage);
     let session = server.open("agent");
     server.result("propose", &propose_of(&session, "a.txt", "x\n"));
-    let index = stage.state_dir().join("store.sqlite-shm");
-    let index = File::options().read(true).write(true).open(index).expect("the log's index");
-    lock_store(&index, libc::F_WRLCK);
+    let lock = end_to_end::StoreLock::take(&stage);
     let waits = server.begin("propose", &propose_of(&session, "b.txt", "x\n"));
     for _ in 0..3 {
         let status = server.begin("status", &json!({}));
         assert_eq!(server.next()["id"], json!(status), "the proposal is not answered yet");
     }
-    lock_store(&index, libc::F_UNLCK);
+    drop(lock);
     let answer = server.next();
     assert_eq!(answer["id"], json!(waits));
     assert!(answer["error"].is_null(), "{answer}");
