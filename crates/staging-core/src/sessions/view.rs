@@ -288,7 +288,8 @@ impl SessionView {
 /// Only a directory in which something is removed is read.
 fn is_emptied(view: &View<'_>, pending: &AllPending, dir: &RelPath) -> Result<bool> {
     let may_be = removes_below(pending, dir) && !brings_below(pending, dir);
-    Ok(may_be && view.is_emptied(dir, &|_| false)?)
+    let is_freed = |path: &RelPath| pending.get(path).is_some_and(At::is_freed);
+    Ok(may_be && view.is_emptied(dir, &is_freed)?)
 }
 
 /// Whether something is staged below a path.
