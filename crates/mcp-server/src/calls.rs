@@ -32,22 +32,22 @@ pub(crate) struct Call<'c> {
     pub(crate) is_cancelled: Box<dyn Fn() -> bool + Send>,
 }
 
-/// How far the staging of what a tool proposes has come on the thread that has worked it out.
-enum Staging {
+/// What became of a tool's proposals on the thread that has worked them out.
+enum Staged {
     Nothing,
     Done(Vec<Proposed>),
-    /// It may have to wait, and is left to the session's actor.
+    /// Staging them may have to wait, and is left to the session's actor.
     Left(Vec<Proposal>),
 }
 
-impl Staging {
-    fn begin(context: &Context, proposals: Vec<Proposal>) -> Result<Self, Failure> {
+impl Staged {
+    fn at_once(context: &Context, proposals: Vec<Proposal>) -> Result<Self, Failure> {
         if proposals.is_empty() {
             return Ok(Self::Nothing);
         }
         let (session, span) = (context.session.id, Span::current());
         let request = StageRequest { session, proposals, span };
-        // To hand it to another thread takes longer than a short one itself.
+        // Handing a short proposal to another thread takes longer than staging it.
         Ok(match context.layer.stage_at_once(&request) {
             Some(staged) => Self::Done(staged?),
             None => Self::Left(request.proposals),
@@ -170,14 +170,14 @@ impl Call<'_> {
         let is_own = self.name == "delete_file";
         let planned = self.with_context(guard, |context, arguments| {
             let Plan { proposals, text } = tool(context, arguments)?;
-            Ok((text, Staging::begin(context, proposals)?))
+            Ok((text, Staged::at_once(context, proposals)?))
         });
-        let (said, staging) = planned.await?;
+        let (said, staged) = planned.await?;
         let mut answer = Answer::text(said);
-        let proposed = match staging {
-            Staging::Nothing => None,
-            Staging::Done(proposed) => Some(proposed),
-            Staging::Left(proposals) => {
+        let proposed = match staged {
+            Staged::Nothing => None,
+            Staged::Done(proposed) => Some(proposed),
+            Staged::Left(proposals) => {
                 Some(answered(guard.session.actor.send(StageAll { proposals }).await)?)
             }
         };

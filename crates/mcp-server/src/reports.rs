@@ -1,8 +1,8 @@
 //! Adds the user's decisions to the answers of tools, and records in the store that they were sent.
 //!
 //! An answer claims the decisions that it contains. It has delivered them once it is written to the client;
-//! one that is not written, because the call was cancelled or the client is gone, gives them back, and so
-//! does one that was written as the cancellation came: a client does not read it (MCP, *Cancellation*).
+//! one that is not written, because the call was cancelled or the client is gone, gives them back. So does
+//! one that was written just before the cancellation came: the client ignores it (MCP, *Cancellation*).
 //! What a server that was killed had claimed is free again.
 
 use std::collections::{HashMap, VecDeque};
@@ -76,10 +76,10 @@ impl Reports {
         tool: &str,
         result: &mut CallToolResult,
     ) {
-        // What a call that was cancelled before this one had claimed belongs to this one.
+        // This answer reports what calls had claimed that were cancelled before.
         self.return_kept();
         let _ = timeout(RETURN_WAIT, self.all_returned()).await;
-        // Usually there is nothing, and one look at an index costs less than to hand it to another thread.
+        // Usually there is nothing, and looking at an index here costs less than another thread.
         if let Ok(false) = self.layer.has_unreported_decisions(&label) {
             return;
         }
@@ -106,11 +106,10 @@ impl Reports {
             }
             report
         };
-        let record = move |layer: &DiffStagingLayer| match is_written {
-            true => layer.set_delivered(&report),
-            false => layer.set_undelivered(&report),
-        };
-        self.off_the_loop(record).await;
+        if !is_written {
+            return self.begin_return(report);
+        }
+        self.off_the_loop(move |layer| layer.set_delivered(&report)).await;
     }
 
     /// Gives back the decisions of the answer to a request, as its client does not read it.
@@ -121,7 +120,7 @@ impl Reports {
         }
     }
 
-    /// Gives back what is still to be, at the end of the server.
+    /// Gives back what is left, at the end of the server.
     pub(crate) async fn end(&self) {
         self.all_returned().await;
         self.return_kept();
@@ -144,7 +143,7 @@ impl Reports {
                     unpoisoned(&answers).kept.push(report);
                 }
             });
-            // It is counted whether it has panicked or not.
+            // A panic must not keep later answers waiting.
             drop(given.await);
             giving_back.send_modify(|answers| *answers -= 1);
         });

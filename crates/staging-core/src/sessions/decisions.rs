@@ -126,8 +126,8 @@ impl DiffStagingLayer {
     /// read it: also after [`set_delivered`](Self::set_delivered), or while another thread calls that.
     ///
     /// # Errors
-    /// When the store cannot be written to; what was not delivered is reported once this process has
-    /// ended.
+    /// When the store cannot be written to. Call it again then; what was not recorded as delivered is
+    /// reported once this process has ended.
     pub fn set_undelivered(&self, report: &DecisionReport) -> Result<()> {
         let DecisionReport { answer, decided, .. } = report;
         self.0.store.write(|write| decisions::undelivered(write, &answer.0, decided))

@@ -27,8 +27,8 @@ thread_local! {
     static AT_ONCE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does work whose transactions begin at once, or fail as busy: those of other threads and processes are
-/// not waited for. What the work calls writes in many places, so this is about the thread.
+/// Does work whose transactions begin at once, or fail as busy, instead of waiting for other threads and
+/// processes. It holds for the thread, because planning writes from many places.
 pub(crate) fn without_waiting<T>(work: impl FnOnce() -> T) -> T {
     struct Before(bool);
     impl Drop for Before {

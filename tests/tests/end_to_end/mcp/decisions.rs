@@ -289,8 +289,10 @@ fn a_decision_that_cannot_be_given_back_is_not_lost_and_keeps_no_call_waiting() 
     assert!(client.answer_to(&late).to_string().contains("use tabs"));
     let lock = end_to_end::StoreLock::take(&stage);
     client.send(&cancellation(&late));
-    client.ok("get_file_info", json!({"path": "a.txt"}));
     // Whoever writes to the store gives up after ten seconds.
+    let asked = Instant::now();
+    client.ok("get_file_info", json!({"path": "a.txt"}));
+    assert!(asked.elapsed() < Duration::from_secs(8), "it does not wait for the store");
     std::thread::sleep(Duration::from_secs(11));
     client.ok("get_file_info", json!({"path": "a.txt"}));
     drop(lock);

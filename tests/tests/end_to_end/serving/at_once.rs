@@ -61,16 +61,20 @@ fn events_of_what_is_staged_at_once_are_all_delivered() {
     let mut server = Server::start(&stage);
     let session = server.open("agent");
     server.result("subscribe", &json!({}));
+    let mut events = Vec::new();
     for round in 0..20 {
-        server.begin("propose", &propose_of(&session, &format!("{round}.txt"), "x\n"));
-    }
-    let (mut answers, mut events) = (0, Vec::new());
-    while answers < 20 || events.len() < 20 {
-        let message = server.next();
-        match message["method"].as_str() {
-            Some(_) => events.push(message["params"]["event"]["seq"].clone()),
-            None => answers += 1,
+        // Each is the only call under way.
+        let id = server.begin("propose", &propose_of(&session, &format!("{round}.txt"), "x\n"));
+        loop {
+            let message = server.next();
+            if message["id"] == json!(id) {
+                break;
+            }
+            events.push(message["params"]["event"]["seq"].clone());
         }
+    }
+    while events.len() < 20 {
+        events.push(server.next()["params"]["event"]["seq"].clone());
     }
     let numbers: Vec<Option<u64>> = events.iter().map(Value::as_u64).collect();
     let first = numbers[0].expect("an event has a number");

@@ -1,9 +1,9 @@
 //! Short proposals, staged and answered by the thread that reads them.
 //!
-//! To hand a call to the actors' thread, which hands it to one that may block, and the answer back, takes
-//! longer than the work. So where nothing else is under way, and nothing would have to be waited for, the
-//! thread that reads does the work itself. Nothing is answered out of order, as nothing waits; and as the
-//! work is short, the next line does not wait longer than it would in a queue.
+//! The usual way leads over the actors' thread to one that may block, and back. For a short proposal these
+//! hand-overs take longer than the work. So the thread that reads does the work itself where no other call
+//! is under way and nothing has to be waited for. The order of the answers stays, because no other call
+//! waits, and the next line waits no longer than it would in a queue.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -47,7 +47,8 @@ fn take_all(
         match answer {
             Ok(None) => {}
             Ok(Some((id, call))) => {
-                // The ticket was taken before it is asked whether the server is ending, which waits for it.
+                // A server that ends waits for every ticket. This call's is taken already, so that either the
+                // server waits for it or this sees that the server is ending.
                 let is_alone = input.buffer().is_empty() && room.has_one() && !calls.is_closed();
                 let is_short = line.len() <= BUFFER_BYTES;
                 let answered = (is_alone && is_short).then(|| at_once.answer(&id, &call)).flatten();

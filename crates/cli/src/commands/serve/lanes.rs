@@ -16,17 +16,17 @@ type Job = Pin<Box<dyn Future<Output = ()>>>;
 /// How many sessions there are before it is looked for ended ones the first time.
 const SESSIONS_USUAL: usize = 64;
 
-/// The names of the open sessions, for the thread that reads. Cloning gives another handle.
+/// The ids of the open sessions, for the thread that reads. Cloning gives another handle.
 #[derive(Clone, Default)]
 pub(super) struct OpenSessions(Arc<Mutex<HashSet<SessionId>>>);
 
 impl OpenSessions {
     /// Whether a session is open here.
     pub(super) fn has(&self, session: SessionId) -> bool {
-        self.names().contains(&session)
+        self.ids().contains(&session)
     }
 
-    fn names(&self) -> MutexGuard<'_, HashSet<SessionId>> {
+    fn ids(&self) -> MutexGuard<'_, HashSet<SessionId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -34,7 +34,7 @@ impl OpenSessions {
 /// The open sessions.
 pub(super) struct Lanes {
     lanes: HashMap<SessionId, Lane>,
-    names: OpenSessions,
+    ids: OpenSessions,
     /// How many there are before it is looked for ended ones.
     checked_at: usize,
 }
@@ -46,8 +46,8 @@ struct Lane {
 }
 
 impl Lanes {
-    pub(super) fn new(names: OpenSessions) -> Self {
-        Self { lanes: HashMap::new(), names, checked_at: SESSIONS_USUAL }
+    pub(super) fn new(ids: OpenSessions) -> Self {
+        Self { lanes: HashMap::new(), ids, checked_at: SESSIONS_USUAL }
     }
 
     /// The queue of a session.
@@ -74,13 +74,13 @@ impl Lanes {
             }
         });
         self.lanes.insert(opened.session.id, Lane { actor, queue });
-        self.names.names().insert(opened.session.id);
+        self.ids.ids().insert(opened.session.id);
     }
 
     /// Forgets a session once its queue is empty.
     pub(super) fn remove(&mut self, session: SessionId) {
         self.lanes.remove(&session);
-        self.names.names().remove(&session);
+        self.ids.ids().remove(&session);
     }
 
     /// The sessions, once there are twice as many as were open when it was looked for ended ones.
